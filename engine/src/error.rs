@@ -1,0 +1,134 @@
+//! The one error the engine returns, and the few kinds a caller can act on.
+use std::error::Error as StdError;
+use std::fmt;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, said in terms of what the caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Stored bytes do not match their name or their seal. Run `check`; do not retry.
+    Damaged,
+    /// No key in the repository opens with the password given.
+    WrongPassword,
+    /// A sweeper fenced this run. Run again: what was stored is found.
+    Fenced,
+    /// The object, snapshot or path asked for is not there.
+    NotFound,
+    /// There is no repository at this place.
+    NoRepository,
+    /// Something is already there that must not be overwritten.
+    AlreadyExists,
+    /// The words given fit more than one thing.
+    Ambiguous,
+    /// The request itself cannot be met: a bad path, a bad parameter.
+    Invalid,
+    /// The storage or the disk has no room left.
+    NoSpace,
+    /// Credentials or permissions do not allow it.
+    Denied,
+    /// The storage could not be reached or asked us to slow down. Retrying may help.
+    Unreachable,
+    /// The repository was written by a newer devsnap.
+    TooNew,
+    /// The source stopped before it had sent everything.
+    SourceFailed,
+    /// This computer's own files (cache, temporary files, restore target) failed.
+    LocalDisk,
+    /// The person asked to stop.
+    Interrupted,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorKind::Damaged => "stored data is damaged",
+            ErrorKind::WrongPassword => "no key opens with this password",
+            ErrorKind::Fenced => "the run was fenced",
+            ErrorKind::NotFound => "not found",
+            ErrorKind::NoRepository => "there is no repository",
+            ErrorKind::AlreadyExists => "already exists",
+            ErrorKind::Ambiguous => "more than one fits",
+            ErrorKind::Invalid => "not possible",
+            ErrorKind::NoSpace => "no space left",
+            ErrorKind::Denied => "not permitted",
+            ErrorKind::Unreachable => "the storage cannot be reached",
+            ErrorKind::TooNew => "written by a newer devsnap",
+            ErrorKind::SourceFailed => "the source stopped",
+            ErrorKind::LocalDisk => "this computer's disk failed",
+            ErrorKind::Interrupted => "interrupted",
+        })
+    }
+}
+
+/// An engine failure: its kind, what was being done, and what caused it.
+///
+/// `Display` prints one line without the cause; walk [`StdError::source`] for the rest.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    doing: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// A failure of `kind` while `doing` something, e.g. `"reading pack 3f2a9c01"`.
+    pub fn new(kind: ErrorKind, doing: impl Into<String>) -> Self {
+        Error(Box::new(Inner { kind, doing: doing.into(), source: None }))
+    }
+
+    /// A failure of this computer's own files: no room, or anything else, by the cause.
+    pub fn local(doing: impl Into<String>, cause: std::io::Error) -> Self {
+        let kind = match cause.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                ErrorKind::NoSpace
+            }
+            std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
+            _ => ErrorKind::LocalDisk,
+        };
+        Error::new(kind, doing).because(cause)
+    }
+
+    /// Attaches the cause. The first cause is kept; later calls panic in debug builds.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        debug_assert!(self.0.source.is_none(), "an error has one cause");
+        self.0.source = Some(cause.into());
+        self
+    }
+
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What was being done.
+    pub fn doing(&self) -> &str {
+        &self.0.doing
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.doing, self.0.kind)
+    }
+}
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = self.source();
+        while let Some(inner) = cause {
+            write!(f, ": {inner}")?;
+            cause = inner.source();
+        }
+        Ok(())
+    }
+}
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|e| e as _)
+    }
+}

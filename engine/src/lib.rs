@@ -7,3 +7,11 @@ pub mod error;
 pub mod id;
 pub mod node;
 pub mod path;
+
+// Floor 1: the ports.
+pub mod backend;
+pub mod interrupt;
+pub mod progress;
+pub mod reader;
+pub mod source;
+pub mod target;

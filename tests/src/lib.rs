@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Tests across crates.
+
+#[cfg(test)]
+mod architecture;

@@ -1,0 +1,25 @@
+//! Making bytes unreadable and unforgeable, and back: keys, compression, encryption, signatures.
+//!
+//! ```text
+//! password ─Argon2id─▶ slot ─▶ root secret ─BLAKE3 derive_key─▶ id keys · chunker · page cuts · index key · root signature
+//!                        └────▶ recipient secret (X25519) ─HPKE─▶ session key ─salt─▶ pack key ─▶ sealed blocks
+//! ```
+//!
+//! What only a writer may do needs the recipient's public key; what only a reader may do needs its
+//! secret key. Everything a writer needs besides (names, cuts, index) hangs on keys that say
+//! nothing about contents. `docs/format.md` has every byte; `docs/threat-model.md` what it buys.
+mod aead;
+mod block;
+mod keys;
+mod object;
+mod recipient;
+mod sign;
+mod slot;
+
+pub use aead::{NotAuthentic, SEAL_OVERHEAD, SealKey, commitment};
+pub use block::{Codec, Compressor, decompress};
+pub use keys::{Keys, RootSecret, random_array};
+pub use object::{OBJECT_HEADER_LEN, open_object, seal_object};
+pub use recipient::{RecipientPublic, RecipientSecret, SessionKey};
+pub use sign::{Certificate, SIGNATURE_LEN, Signer, WriterId, WriterRole, verify_signature};
+pub use slot::{KdfCost, RecoveryKey, Slot, SlotKind, SlotSecrets};

@@ -1,0 +1,357 @@
+//! Slots: the repository's secrets, wrapped for one password or recovery key each.
+//!
+//! A slot's wrapping key comes from Argon2id over a password, or straight from a recovery key that
+//! was random to begin with. The slot shows a commitment to that key, so a wrong password is told
+//! from a damaged slot, and no ciphertext can be made that opens under two passwords.
+use super::aead::{SealKey, commitment};
+use super::keys::{RootSecret, random_array};
+use super::recipient::RecipientSecret;
+use super::sign::Signer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::RepositoryId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// What it costs to try one password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KdfCost {
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+impl KdfCost {
+    /// 64 MiB, 3 passes, 4 lanes: the second recommended setting of RFC 9106, section 4.
+    pub const STANDARD: KdfCost = KdfCost { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
+
+    /// For tests, where thousands of repositories are opened.
+    pub const CHEAP: KdfCost = KdfCost { memory_kib: 64, passes: 1, lanes: 1 };
+
+    /// The most memory a slot may ask for, in KiB (1 GiB): slots come from the store, and a
+    /// hostile one must not exhaust the computer.
+    pub const MEMORY_KIB_MAX: u32 = 1024 * 1024;
+
+    /// Goes on only if the cost is one that a hostile store may ask us to pay.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](ErrorKind::Damaged).
+    fn check(self) -> Result<()> {
+        let work = u64::from(self.memory_kib) * u64::from(self.passes);
+        let sane = (8..=Self::MEMORY_KIB_MAX).contains(&self.memory_kib)
+            && (1..=64).contains(&self.passes)
+            && (1..=16).contains(&self.lanes)
+            && self.memory_kib >= 8 * self.lanes
+            && work <= 16 * u64::from(Self::MEMORY_KIB_MAX);
+        if sane {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Damaged, "reading a key slot (its derivation cost is absurd)"))
+    }
+}
+
+/// What opens a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SlotKind {
+    /// A password, at this cost.
+    Password(KdfCost),
+    /// A recovery key.
+    Recovery,
+}
+
+/// The secrets a full slot holds.
+pub struct SlotSecrets {
+    /// The root of all shared keys.
+    pub root: RootSecret,
+    /// Opens packs.
+    pub recipient: RecipientSecret,
+    /// Signs as this slot's writer.
+    pub signer: Signer,
+}
+
+/// A slot as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// What opens it.
+    pub kind: SlotKind,
+    /// Argon2 salt, or what makes one recovery key wrap two slots differently.
+    #[serde(with = "serde_bytes")]
+    salt: [u8; 32],
+    /// Commitment to the wrapping key.
+    #[serde(with = "serde_bytes")]
+    committed: [u8; 32],
+    /// Root, recipient secret and signing seed, sealed under the wrapping key.
+    #[serde(with = "serde_bytes")]
+    wrapped: Vec<u8>,
+}
+
+const SECRETS_LEN: usize = 96;
+
+impl Slot {
+    /// A slot that `password` opens.
+    ///
+    /// # Errors
+    ///
+    /// No random bytes; a cost that [`open`](Self::open) would refuse.
+    pub fn for_password(
+        repository: RepositoryId,
+        password: &[u8],
+        cost: KdfCost,
+        secrets: &SlotSecrets,
+    ) -> Result<Slot> {
+        Slot::wrap(repository, SlotKind::Password(cost), password, secrets)
+    }
+
+    /// A slot that `key` opens.
+    ///
+    /// # Errors
+    ///
+    /// No random bytes.
+    pub fn for_recovery(
+        repository: RepositoryId,
+        key: &RecoveryKey,
+        secrets: &SlotSecrets,
+    ) -> Result<Slot> {
+        Slot::wrap(repository, SlotKind::Recovery, &*key.0, secrets)
+    }
+
+    /// The secrets, when `phrase` (a password, or a recovery key's bytes) opens this slot.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongPassword`](ErrorKind::WrongPassword); [`Damaged`](ErrorKind::Damaged) when the slot
+    /// asks for an absurd cost or does not open under the key it commits to.
+    pub fn open(&self, repository: RepositoryId, phrase: &[u8]) -> Result<SlotSecrets> {
+        let key = wrapping_key(repository, self.kind, &self.salt, phrase)?;
+        if !bool::from(commitment(&key).ct_eq(&self.committed)) {
+            return Err(Error::new(ErrorKind::WrongPassword, "opening a key slot"));
+        }
+        let damaged = || Error::new(ErrorKind::Damaged, "opening a key slot");
+        let mut wrapped = Zeroizing::new(self.wrapped.clone());
+        let plain = SealKey::new(&key)
+            .open(0, repository.as_bytes(), &mut wrapped)
+            .map_err(|e| damaged().because(e))?;
+        let plain: &[u8; SECRETS_LEN] = (&*plain).try_into().map_err(|_| damaged())?;
+        let part = |at: usize| -> Zeroizing<[u8; 32]> {
+            let mut part = Zeroizing::new([0; 32]);
+            part.copy_from_slice(&plain[at..at + 32]);
+            part
+        };
+        Ok(SlotSecrets {
+            root: RootSecret::from_bytes(*part(0)),
+            recipient: RecipientSecret::from_bytes(*part(32))?,
+            signer: Signer::from_seed(&part(64)),
+        })
+    }
+
+    fn wrap(
+        repository: RepositoryId,
+        kind: SlotKind,
+        phrase: &[u8],
+        secrets: &SlotSecrets,
+    ) -> Result<Slot> {
+        let salt = random_array()?;
+        let key = wrapping_key(repository, kind, &salt, phrase)?;
+        // Room for the tag, so that growing does not leave a copy of the secrets behind.
+        let mut wrapped = Vec::with_capacity(SECRETS_LEN + 16);
+        wrapped.extend_from_slice(secrets.root.as_bytes());
+        wrapped.extend_from_slice(secrets.recipient.as_bytes());
+        wrapped.extend_from_slice(secrets.signer.seed());
+        SealKey::new(&key).seal(0, repository.as_bytes(), &mut wrapped);
+        Ok(Slot { kind, salt, committed: commitment(&key), wrapped })
+    }
+}
+
+fn wrapping_key(
+    repository: RepositoryId,
+    kind: SlotKind,
+    salt: &[u8; 32],
+    phrase: &[u8],
+) -> Result<Zeroizing<[u8; 32]>> {
+    let stretched = match kind {
+        SlotKind::Password(cost) => stretch(cost, salt, phrase)?,
+        SlotKind::Recovery => Zeroizing::new(*blake3::hash(phrase).as_bytes()),
+    };
+    let mut hasher = blake3::Hasher::new_derive_key("devsnap 2026-11 v1 slot wrapping key");
+    hasher.update(repository.as_bytes());
+    hasher.update(salt);
+    hasher.update(&*stretched);
+    Ok(Zeroizing::new(*hasher.finalize().as_bytes()))
+}
+
+fn stretch(cost: KdfCost, salt: &[u8; 32], password: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
+    use argon2::{Algorithm, Argon2, Params, Version};
+    cost.check()?;
+    let refused = |e: argon2::Error| {
+        Error::new(ErrorKind::Damaged, "deriving a key from the password").because(e.to_string())
+    };
+    let params =
+        Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(refused)?;
+    let mut key = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password, salt, &mut *key)
+        .map_err(refused)?;
+    Ok(key)
+}
+
+/// 32 random bytes on paper that open everything.
+pub struct RecoveryKey(Zeroizing<[u8; 32]>);
+
+/// Crockford's base 32: no I, L, O or U, so that what is read aloud or from handwriting is unique.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const CHECKSUM_LEN: usize = 3;
+
+impl RecoveryKey {
+    /// A new key.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no random bytes.
+    pub fn generate() -> Result<Self> {
+        Ok(RecoveryKey(Zeroizing::new(random_array()?)))
+    }
+
+    /// The bytes that open the slot.
+    pub fn phrase(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The key for paper: 14 groups of 4 characters, the last ones a checksum of 24 bits.
+    pub fn to_paper(&self) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new(self.0.to_vec());
+        bytes.extend_from_slice(&self.checksum());
+        let mut text = Zeroizing::new(String::with_capacity(70));
+        for (at, group) in bytes.chunks_exact(5).enumerate() {
+            let bits = group.iter().fold(0u64, |bits, &b| bits << 8 | u64::from(b));
+            for digit in (0..8).rev() {
+                if (at, digit) != (0, 7) && digit % 4 == 3 {
+                    text.push('-');
+                }
+                text.push(char::from(ALPHABET[(bits >> (digit * 5) & 31) as usize]));
+            }
+        }
+        text
+    }
+
+    /// The key that `text` spells, in either case, with or without separators, with the letters
+    /// that Crockford's alphabet leaves out read as the digits they look like.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongPassword`](ErrorKind::WrongPassword) when it is not a recovery key or was misspelt.
+    pub fn from_paper(text: &str) -> Result<Self> {
+        let wrong = || Error::new(ErrorKind::WrongPassword, "reading the recovery key");
+        let mut digits = Zeroizing::new(Vec::with_capacity(56));
+        for c in text.chars().filter(|c| !c.is_whitespace() && *c != '-') {
+            let c = match c.to_ascii_uppercase() {
+                'I' | 'L' => '1',
+                'O' => '0',
+                other => other,
+            };
+            let digit = ALPHABET.iter().position(|&a| char::from(a) == c).ok_or_else(wrong)?;
+            if digits.len() == 56 {
+                return Err(wrong());
+            }
+            digits.push(digit as u64);
+        }
+        if digits.len() != 56 {
+            return Err(wrong());
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(35));
+        for group in digits.chunks_exact(8) {
+            let bits = group.iter().fold(0u64, |bits, d| bits << 5 | d);
+            bytes.extend_from_slice(&bits.to_be_bytes()[3..]);
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(&bytes[..32]);
+        let key = RecoveryKey(key);
+        if bytes[32..] == key.checksum() { Ok(key) } else { Err(wrong()) }
+    }
+
+    fn checksum(&self) -> [u8; CHECKSUM_LEN] {
+        let hash = blake3::derive_key("devsnap 2026-11 v1 recovery key checksum", &*self.0);
+        *hash.first_chunk().expect("because a hash has 32 bytes")
+    }
+}
+
+impl fmt::Debug for RecoveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoveryKey(secret)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: RepositoryId = RepositoryId::from_bytes([1; 16]);
+
+    fn secrets() -> SlotSecrets {
+        SlotSecrets {
+            root: RootSecret::from_bytes([2; 32]),
+            recipient: RecipientSecret::from_bytes([3; 32]).unwrap(),
+            signer: Signer::from_seed(&[4; 32]),
+        }
+    }
+
+    #[test]
+    fn a_slot_opens_with_its_password_only() {
+        let slot = Slot::for_password(HERE, b"right", KdfCost::CHEAP, &secrets()).unwrap();
+        let opened = slot.open(HERE, b"right").unwrap();
+        assert_eq!(opened.root.as_bytes(), &[2; 32]);
+        assert_eq!(opened.recipient.as_bytes(), &[3; 32]);
+        assert_eq!(opened.signer.seed(), &[4; 32]);
+        assert_eq!(slot.open(HERE, b"wrong").err().unwrap().kind(), ErrorKind::WrongPassword);
+        let elsewhere = RepositoryId::from_bytes([9; 16]);
+        assert_eq!(slot.open(elsewhere, b"right").err().unwrap().kind(), ErrorKind::WrongPassword);
+    }
+
+    #[test]
+    fn a_slot_that_was_changed_is_damaged_not_a_wrong_password() {
+        let mut slot = Slot::for_password(HERE, b"right", KdfCost::CHEAP, &secrets()).unwrap();
+        slot.wrapped[0] ^= 1;
+        assert_eq!(slot.open(HERE, b"right").err().unwrap().kind(), ErrorKind::Damaged);
+    }
+
+    #[test]
+    fn a_hostile_cost_is_refused_before_it_is_paid() {
+        let mut slot = Slot::for_password(HERE, b"right", KdfCost::CHEAP, &secrets()).unwrap();
+        for (memory_kib, passes, lanes) in
+            [(u32::MAX, 1, 1), (64, u32::MAX, 1), (64, 1, u32::MAX), (0, 1, 1), (1 << 20, 64, 4)]
+        {
+            slot.kind = SlotKind::Password(KdfCost { memory_kib, passes, lanes });
+            assert_eq!(slot.open(HERE, b"right").err().unwrap().kind(), ErrorKind::Damaged);
+        }
+        KdfCost::STANDARD.check().unwrap();
+    }
+
+    #[test]
+    fn a_recovery_key_survives_paper_and_handwriting() {
+        let key = RecoveryKey::generate().unwrap();
+        let paper = key.to_paper();
+        assert_eq!(paper.len(), 14 * 4 + 13);
+        let scrawled = paper.to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l");
+        assert_eq!(RecoveryKey::from_paper(&scrawled).unwrap().phrase(), key.phrase());
+        let slot = Slot::for_recovery(HERE, &key, &secrets()).unwrap();
+        assert!(slot.open(HERE, key.phrase()).is_ok());
+        assert!(slot.open(HERE, &[0; 32]).is_err());
+    }
+
+    #[test]
+    fn a_misspelt_recovery_key_is_noticed() {
+        let paper = RecoveryKey(Zeroizing::new([0x5a; 32])).to_paper().to_string();
+        for at in (0..paper.len()).filter(|at| at % 5 != 4) {
+            let mut typo = paper.clone().into_bytes();
+            typo[at] = if typo[at] == b'7' { b'8' } else { b'7' };
+            assert!(RecoveryKey::from_paper(std::str::from_utf8(&typo).unwrap()).is_err(), "{at}");
+        }
+        assert!(RecoveryKey::from_paper("").is_err());
+        assert!(RecoveryKey::from_paper(&format!("{paper}0")).is_err());
+    }
+}

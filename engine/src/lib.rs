@@ -17,4 +17,6 @@ pub mod source;
 pub mod target;
 
 // Floor 2: pure; no input, no output, no threads.
+pub mod chunker;
+pub mod pack;
 pub mod seal;

@@ -1,5 +1,6 @@
 //! Content-addressed, incremental, encrypted snapshots.
 #![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
 // Floor 0: words everything else is written in.
 pub mod codec;
@@ -20,3 +21,4 @@ pub mod target;
 pub mod chunker;
 pub mod pack;
 pub mod seal;
+pub mod snapshot;

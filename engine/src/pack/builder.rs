@@ -1,6 +1,6 @@
 //! Laying out a pack while it is written. No input or output: the caller appends the bytes.
 use super::footer::{PackFooter, trailer};
-use super::header::{HEADER_LEN, PackHeader, PackKey, PackKind};
+use super::header::{HEADER_END, PackHeader, PackKey, PackKind};
 use super::{BlobEntry, BlockEntry, TRAILER_LEN};
 use crate::error::Result;
 use crate::id::{BlobId, SessionId};
@@ -63,7 +63,7 @@ impl PackBuilder {
     ) -> Result<Self> {
         let salt = random_array()?;
         let (header, key) = PackKey::create(keys.repository(), session, session_key, kind, salt);
-        let end = HEADER_LEN as u32;
+        let end = HEADER_END;
         Ok(PackBuilder { header, key: Arc::new(key), footer: PackFooter::default(), end })
     }
 
@@ -139,7 +139,7 @@ fn padme(len: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PackFooter, read_trailer};
+    use super::super::{HEADER_LEN, PackFooter, read_trailer};
     use super::*;
     use crate::error::ErrorKind;
     use crate::id::RepositoryId;

@@ -4,7 +4,7 @@
 //! less the tag, so that its sealed length tells little. The list: number of blocks, and per block
 //! gap before it, stored length, raw length; number of blobs, and per blob id (32 bytes), block,
 //! offset, length; all numbers varints.
-use super::header::{HEADER_LEN, PackHeader};
+use super::header::{HEADER_END, HEADER_LEN, PackHeader};
 use super::{BLOCK_LEN_MAX, BlobEntry, BlockEntry, PACK_LEN_MAX};
 use crate::codec::{Decoder, Malformed, put_varint};
 use crate::error::{Error, ErrorKind, Result};
@@ -67,7 +67,7 @@ impl PackFooter {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.blocks.len() * 8 + self.blobs.len() * 40);
         put_varint(&mut out, self.blocks.len() as u64);
-        let mut end = HEADER_LEN as u32;
+        let mut end = HEADER_END;
         for block in &self.blocks {
             let offset = if block.stored_len == 0 { end } else { block.offset };
             put_varint(&mut out, u64::from(offset - end));
@@ -96,7 +96,7 @@ impl PackFooter {
         // more than a small multiple of what was read.
         let count = list.count((list.remaining() / 3).min(ENTRIES_MAX), "block count")?;
         let mut blocks = Vec::with_capacity(count);
-        let mut end = HEADER_LEN as u64;
+        let mut end = u64::from(HEADER_END);
         for _ in 0..count {
             let offset = end + u64::from(number(&mut list, "block offset")?);
             let stored_len = number(&mut list, "block length")?;

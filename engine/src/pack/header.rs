@@ -13,6 +13,10 @@ use subtle::ConstantTimeEq;
 /// Length of a pack's header, in bytes.
 pub const HEADER_LEN: usize = 124;
 
+/// Where the first block begins: the same number, as positions in a pack are written.
+pub(super) const HEADER_END: u32 = 124;
+const _: () = assert!(HEADER_LEN == HEADER_END as usize, "blocks begin behind the header");
+
 const MAGIC: &[u8; 8] = b"DEVSNAPP";
 const FORMAT_VERSION: u16 = 1;
 const SUITE: u8 = 1;

@@ -1,0 +1,250 @@
+//! Which snapshot a person means: `latest`, `latest~2`, `9c1e44d0`, a tag, a date, each after
+//! `DEVICE@` if wanted.
+use super::{Named, Origin};
+use jiff::civil::{Date, DateTime, Time as ClockTime};
+use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
+
+/// The fewest hex digits that are taken for the beginning of an id.
+const PREFIX_LEN_MIN: usize = 4;
+
+/// What a person typed, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector {
+    /// Before the last `@`: a device's name or UDID, a host, a folder.
+    pub of: Option<String>,
+    /// After it.
+    pub which: String,
+}
+
+impl Selector {
+    /// Takes `text` apart.
+    pub fn parse(text: &str) -> Self {
+        match text.rsplit_once('@') {
+            Some((of, which)) if !of.is_empty() => {
+                Selector { of: Some(of.to_owned()), which: which.to_owned() }
+            }
+            _ => Selector { of: None, which: text.to_owned() },
+        }
+    }
+}
+
+/// Why no one snapshot is meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// The repository has no snapshot at all.
+    #[error("the repository has no snapshots yet")]
+    NoneAtAll,
+    /// Nothing fits the part before `@`.
+    #[error("no snapshot is of `{0}`")]
+    NotOf(String),
+    /// Nothing fits the rest.
+    #[error("no snapshot is `{0}`")]
+    NoneFits(String),
+    /// The part before `@` fits different devices or folders.
+    #[error("`{of}` is more than one: {several}")]
+    SeveralOf {
+        /// What was typed.
+        of: String,
+        /// What it fits, for people.
+        several: String,
+    },
+    /// An id prefix fits several snapshots.
+    #[error("`{prefix}` begins more than one id: {several}")]
+    SeveralIds {
+        /// What was typed.
+        prefix: String,
+        /// The ids it begins.
+        several: String,
+    },
+}
+
+/// The one snapshot that `text` means.
+///
+/// `latest~N` counts back from the newest. A date means the state of things at its end, a date
+/// with a time at that minute, both in `zone`: the newest snapshot not taken later. A tag means
+/// the newest snapshot that was given it. `snapshots` come in any order.
+///
+/// # Errors
+///
+/// None or several fit.
+pub fn select<'a>(
+    snapshots: &'a [Named],
+    selector: &Selector,
+    zone: &TimeZone,
+) -> Result<&'a Named, SelectError> {
+    if snapshots.is_empty() {
+        return Err(SelectError::NoneAtAll);
+    }
+    let mut found: Vec<&Named> = snapshots.iter().collect();
+    if let Some(of) = &selector.of {
+        found.retain(|named| is_of(&named.snapshot.origin, of));
+        one_lineage(&found, of)?;
+    }
+    found.sort_by_key(|named| (named.snapshot.taken_at, named.snapshot.sequence, named.id));
+    let which = selector.which.as_str();
+    let none_fits = || SelectError::NoneFits(which.to_owned());
+    if let Some(back) = steps_back(which) {
+        let at = found.len().checked_sub(1 + back).ok_or_else(none_fits)?;
+        return Ok(found[at]);
+    }
+    if let Some(named) = by_prefix(&found, which)? {
+        return Ok(named);
+    }
+    if let Some(end_secs) = end_of(which, zone) {
+        let before = found.iter().rev().find(|named| named.snapshot.taken_at.secs < end_secs);
+        return before.copied().ok_or_else(none_fits);
+    }
+    let tagged = found.iter().rev().find(|n| n.snapshot.tags.iter().any(|tag| tag == which));
+    tagged.copied().ok_or_else(none_fits)
+}
+
+fn steps_back(which: &str) -> Option<usize> {
+    match which.strip_prefix("latest")? {
+        "" => Some(0),
+        rest => rest.strip_prefix('~')?.parse().ok(),
+    }
+}
+
+fn by_prefix<'a>(found: &[&'a Named], prefix: &str) -> Result<Option<&'a Named>, SelectError> {
+    let hex = prefix.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if !hex || prefix.len() < PREFIX_LEN_MIN {
+        return Ok(None);
+    }
+    let fitting: Vec<&Named> =
+        found.iter().copied().filter(|named| named.id.to_hex().starts_with(prefix)).collect();
+    match fitting.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        several => Err(SelectError::SeveralIds {
+            prefix: prefix.to_owned(),
+            several: several
+                .iter()
+                .map(|n| n.id.to_hex()[..16].to_owned())
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
+    }
+}
+
+/// The first second that is later than the date or minute that `which` names.
+fn end_of(which: &str, zone: &TimeZone) -> Option<i64> {
+    let end = if let Ok(date) = which.parse::<Date>() {
+        date.tomorrow().ok()?.to_datetime(ClockTime::midnight())
+    } else {
+        let minute: DateTime = which.parse().ok()?;
+        let step = if minute.second() == 0 { 60 } else { 1 };
+        minute.checked_add(jiff::SignedDuration::from_secs(step)).ok()?
+    };
+    Some(zone.to_timestamp(end).ok()?.as_second())
+}
+
+fn is_of(origin: &Origin, of: &str) -> bool {
+    match origin {
+        Origin::Device(device) => {
+            device.udid.eq_ignore_ascii_case(of) || folded(&device.name) == folded(of)
+        }
+        Origin::Folder { host, path } => host == of || path.as_slice() == of.as_bytes(),
+    }
+}
+
+/// Names as people type them: Apple's default names have a typographic apostrophe (U+2019), which
+/// no keyboard offers.
+fn folded(name: &str) -> String {
+    name.replace('\u{2019}', "'").to_lowercase()
+}
+
+fn one_lineage(found: &[&Named], of: &str) -> Result<(), SelectError> {
+    let lineages: BTreeSet<Vec<u8>> = found.iter().map(|n| n.snapshot.lineage()).collect();
+    match lineages.len() {
+        0 => Err(SelectError::NotOf(of.to_owned())),
+        1 => Ok(()),
+        _ => {
+            let shown = lineages.iter().map(|l| String::from_utf8_lossy(l).replace('\0', " "));
+            Err(SelectError::SeveralOf {
+                of: of.to_owned(),
+                several: shown.collect::<Vec<_>>().join(", "),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::tests::of_device;
+    use super::*;
+    use crate::id::SnapshotId;
+
+    /// 2026-11-01T00:00:00Z.
+    const FIRST: i64 = 1_793_491_200;
+    const DAY: i64 = 86_400;
+
+    fn history() -> Vec<Named> {
+        let named = |first: u8, second: u8, udid: &str, name: &str, secs| {
+            let mut bytes = [0; 32];
+            (bytes[0], bytes[1], bytes[2]) = (0xab, first, second);
+            let mut snapshot = of_device(udid, name, secs);
+            snapshot.tags = if first == 2 { vec!["before-update".to_owned()] } else { vec![] };
+            Named { id: SnapshotId::from_bytes(bytes), snapshot }
+        };
+        vec![
+            named(3, 3, "B", "Kitchen iPad", FIRST + 2 * DAY),
+            named(1, 1, "A", "Ann\u{2019}s iPhone", FIRST + 10 * 3600),
+            named(2, 2, "A", "Ann\u{2019}s iPhone", FIRST + DAY),
+            named(2, 9, "A2", "twin", FIRST - DAY),
+            named(4, 4, "B2", "twin", FIRST - 2 * DAY),
+        ]
+    }
+
+    fn pick(text: &str) -> Result<u8, SelectError> {
+        let history = history();
+        let named = select(&history, &Selector::parse(text), &TimeZone::UTC)?;
+        Ok(named.id.as_bytes()[2])
+    }
+
+    #[test]
+    fn each_way_of_naming_a_snapshot_finds_it() {
+        for (text, expected) in [
+            ("latest", 3),
+            ("latest~1", 2),
+            ("latest~4", 4),
+            ("A@latest", 2),
+            ("ann's iphone@latest~1", 1),
+            ("ab01", 1),
+            ("A@ab02", 2),
+            ("before-update", 2),
+            ("2026-11-01", 1),
+            ("2026-11-01T09:59", 9),
+            ("2026-11-01T10:00", 1),
+            ("2030-01-01", 3),
+            ("A@2026-11-03", 2),
+        ] {
+            assert_eq!(pick(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_fits_none_or_several_is_refused_in_words() {
+        for (text, sentence) in [
+            ("latest~5", "no snapshot is `latest~5`"),
+            ("2026-10-01", "no snapshot is `2026-10-01`"),
+            ("no-such-tag", "no snapshot is `no-such-tag`"),
+            ("nobody@latest", "no snapshot is of `nobody`"),
+            ("twin@latest", "`twin` is more than one: device A2, device B2"),
+            ("ab02", "`ab02` begins more than one id: ab02090000000000, ab02020000000000"),
+        ] {
+            assert_eq!(pick(text).unwrap_err().to_string(), sentence, "{text}");
+        }
+        let nothing = select(&[], &Selector::parse("latest"), &TimeZone::UTC);
+        assert_eq!(nothing.unwrap_err(), SelectError::NoneAtAll);
+    }
+
+    #[test]
+    fn a_day_ends_at_local_midnight() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let history = history();
+        // 2026-11-02T00:00Z is still the evening of the 1st there.
+        let named = select(&history, &Selector::parse("2026-11-01"), &zone).unwrap();
+        assert_eq!(named.id.as_bytes()[2], 2);
+    }
+}

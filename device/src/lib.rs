@@ -12,6 +12,7 @@
 #![deny(missing_docs)]
 
 pub mod error;
+pub mod plist_guard;
 pub mod udid;
 
 pub use error::{DeviceError, DeviceErrorKind, Result};

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use plist::{Dictionary, Value};
 
 use super::BadPlist;
+use crate::udid::Udid;
 
 /// The longest text taken over from a list, in bytes.
 ///
@@ -33,6 +34,16 @@ impl Fields {
             }
             Some(_) => Err(BadPlist::WrongType { key, expected: "a short text" }),
         }
+    }
+
+    /// The UDID under `key`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Something else stands there: it would become a path, so it is not passed over.
+    pub fn udid(&self, key: &'static str) -> Result<Option<Udid>, BadPlist> {
+        let wrong = BadPlist::WrongType { key, expected: "a UDID" };
+        self.text(key)?.map(|text| Udid::parse(&text).ok_or(wrong)).transpose()
     }
 
     /// The yes or no under `key`, if there is one.

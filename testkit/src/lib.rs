@@ -1,1 +1,2 @@
-//! Placeholder.
+//! What tests share.
+pub mod backup_set;

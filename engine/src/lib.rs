@@ -15,3 +15,6 @@ pub mod progress;
 pub mod reader;
 pub mod source;
 pub mod target;
+
+// Floor 2: pure; no I/O, no threads.
+pub mod tree;

@@ -17,6 +17,8 @@
 mod cursor;
 mod diff;
 mod edit;
+#[cfg(test)]
+mod measure;
 mod page;
 mod params;
 #[cfg(test)]

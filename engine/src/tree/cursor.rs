@@ -336,7 +336,7 @@ pub fn walk<S: PageSource + ?Sized>(
     Ok(())
 }
 
-/// The key that `item` starts with.
+/// The key that `place` starts with.
 pub(super) fn key_of<'c>(place: &Place<'c>) -> &'c [u8] {
     match place {
         Place::Page(child, _) => child.key(),

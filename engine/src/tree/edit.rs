@@ -71,12 +71,16 @@ pub fn apply<S: PageStore + ?Sized>(
         if changed.is_empty() {
             return Ok(root.copied());
         }
-        // Above the old root, and on its level, nothing is kept: what is new is all there is.
-        if root.is_none_or(|root| root.level <= level) && changed.new.len() < 2 {
-            return match changed.new.pop() {
-                None => Ok(None),
-                Some(only) => run.lowest_single(only, level).map(Some),
-            };
+        // Above the old root there is nothing to change: what is new here is all there is.
+        if root.is_none_or(|root| root.level <= level) {
+            if changed.new.len() < 2 {
+                return match changed.new.pop() {
+                    None => Ok(None),
+                    Some(only) => run.lowest_single(only, level).map(Some),
+                };
+            }
+            // Not even the old root counts as there, should it be among the new pages.
+            changed.old.clear();
         }
         if level < LEVEL_MAX {
             changed = run.edit_level(level + 1, changed.into_changes())?;

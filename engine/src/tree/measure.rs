@@ -57,7 +57,7 @@ fn compressed(pages: &[Vec<u8>], together: usize) -> usize {
     total
 }
 
-/// Pages of `now` that are not `before`, as bytes.
+/// The pages in `store` that are not among those `before`.
 fn fresh(store: &Memory, before: &BTreeSet<crate::id::BlobId>) -> Vec<Vec<u8>> {
     let pages = store.pages.borrow();
     let mut fresh: Vec<_> = pages.iter().filter(|(id, _)| !before.contains(id)).collect();

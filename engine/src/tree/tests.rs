@@ -264,6 +264,21 @@ fn an_edit_of_one_key_reads_and_writes_a_page_per_level() {
 }
 
 #[test]
+fn entries_appended_one_by_one_are_all_kept() {
+    let (store, cutter) = (Memory::default(), cutter(256));
+    let model = phone(300);
+    let mut root = None;
+    for (key, value) in &model {
+        // At times the old root ends in a cut and is the first page of the new tree as it is.
+        let before = root.map_or(0, |root: PageRef| root.entries);
+        let one = Batch::from([(key.clone(), Some(value.clone()))]);
+        root = apply(&store, &cutter, root.as_ref(), edits(&one)).unwrap();
+        assert_eq!(root.unwrap().entries, before + 1);
+    }
+    assert_eq!(root, build(&store, &cutter, &model));
+}
+
+#[test]
 fn a_put_of_what_is_there_and_a_remove_of_what_is_not_change_nothing() {
     let (store, cutter) = (Memory::default(), cutter(256));
     let model = phone(2000);

@@ -22,3 +22,4 @@ pub mod chunker;
 pub mod pack;
 pub mod seal;
 pub mod snapshot;
+pub mod tree;

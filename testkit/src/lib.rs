@@ -1,2 +1,3 @@
 //! What tests share.
 pub mod backup_set;
+pub mod phone_like;

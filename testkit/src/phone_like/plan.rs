@@ -1,5 +1,9 @@
 //! Which files a set has, before any is written: paths, kinds, sizes and seeds.
-use super::{PhoneLike, media, rng::Rng, text};
+use super::{
+    PhoneLike, media,
+    rng::{Rng, whole},
+    text,
+};
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +110,7 @@ fn database_sizes(set: &PhoneLike, rng: &mut Rng) -> Vec<u64> {
         let size = next.min(left) / page * page;
         sizes.push(size);
         left -= size;
-        next = (smallest as f64 * (cap as f64 / smallest as f64).powf(rng.unit().powi(2))) as u64;
+        next = whole(smallest as f64 * (cap as f64 / smallest as f64).powf(rng.unit().powi(2)));
     }
     sizes
 }
@@ -123,14 +127,14 @@ fn media_files(count: u64, total: u64, rng: &mut Rng) -> Vec<(Kind, u64, u64)> {
     // Scaled to the bytes that are left; at the proportions of the default set by about 1.
     let drawn: u64 = files.iter().map(|(_, size, _)| size).sum();
     for (_, size, _) in &mut files {
-        *size = (*size as f64 * total as f64 / drawn as f64) as u64;
+        *size = whole(*size as f64 * total as f64 / drawn as f64);
     }
     files
 }
 
 /// Log-normal around `median`, in bytes.
 fn around(median: u64, sigma: f64, max: u64, rng: &mut Rng) -> u64 {
-    ((median as f64 * (sigma * rng.normal()).exp()) as u64).min(max)
+    whole(median as f64 * (sigma * rng.normal()).exp()).min(max)
 }
 
 /// Where the file lies. `number` makes the readable names unique.

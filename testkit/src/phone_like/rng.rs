@@ -15,6 +15,12 @@ pub(super) fn mix(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// Rounds towards zero; what does not fit becomes the nearest number that does.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(super) fn whole(number: f64) -> u64 {
+    number as u64
+}
+
 impl Rng {
     pub(super) fn new(seed: u64) -> Self {
         let a = mix(seed);

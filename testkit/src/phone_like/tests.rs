@@ -34,7 +34,7 @@ fn tree_of(set: PhoneLike, days: &[u32]) -> BTreeMap<String, Vec<u8>> {
     read_tree(dir.path())
 }
 
-/// Names and contents as one number, the same on every machine.
+/// Names and contents as one number.
 fn hash_of(tree: &BTreeMap<String, Vec<u8>>) -> String {
     let mut hasher = blake3::Hasher::new();
     for (name, content) in tree {

@@ -1,7 +1,7 @@
 //! Words, as messages, notes and logs use them, and log files made of them.
 use std::io::{self, Write};
 
-use super::rng::Rng;
+use super::rng::{Rng, whole};
 
 /// Commonest first: [`word`] picks early ones far more often, as languages do.
 const WORDS: &[&str] = &[
@@ -112,8 +112,8 @@ const WORDS: &[&str] = &[
 /// One word; the n-th commonest about proportional to 1/n.
 pub(super) fn word(rng: &mut Rng) -> &'static str {
     // The length of the list to a uniform power gives ranks with density 1/rank.
-    let rank = (WORDS.len() as f64).powf(rng.unit()) as usize;
-    WORDS[(rank - 1).min(WORDS.len() - 1)]
+    let rank = usize::try_from(whole((WORDS.len() as f64).powf(rng.unit()))).unwrap_or(1);
+    WORDS[rank.clamp(1, WORDS.len()) - 1]
 }
 
 /// Appends `words` words, separated by spaces.

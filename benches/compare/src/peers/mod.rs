@@ -1,0 +1,145 @@
+//! The programs compared, and how each is asked to do the same thing.
+mod borg;
+mod devsnap;
+mod restic;
+mod rustic;
+
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde::Serialize;
+
+use crate::args::Args;
+
+/// The password of every repository here: it guards generated data only.
+const PASSWORD: &str = "compare";
+
+/// A thing every program is asked to do, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Step {
+    /// A snapshot into an empty repository.
+    First,
+    /// A snapshot of the same again.
+    Unchanged,
+    /// A snapshot after a day of use.
+    Changed,
+    /// Listing snapshots: what opening costs, the key derivation above all.
+    Open,
+    /// The newest snapshot into an empty folder.
+    Restore,
+    /// What the program checks when told no more than "check".
+    Check,
+    /// A check that reads and verifies all stored data.
+    CheckData,
+}
+
+impl Step {
+    pub(crate) const ALL: [Step; 7] = [
+        Step::First,
+        Step::Unchanged,
+        Step::Changed,
+        Step::Open,
+        Step::Restore,
+        Step::Check,
+        Step::CheckData,
+    ];
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Step::First => "first snapshot",
+            Step::Unchanged => "snapshot, nothing changed",
+            Step::Changed => "snapshot after a day of use",
+            Step::Open => "open and list snapshots",
+            Step::Restore => "restore to an empty folder",
+            Step::Check => "check (each program's default; they differ in what they read)",
+            Step::CheckData => "check, reading all data",
+        }
+    }
+
+    /// Whether the step reads the data set; the others read the repository.
+    pub(crate) fn reads_data(self) -> bool {
+        self <= Step::Changed
+    }
+}
+
+/// Where one program works during one run.
+pub(crate) struct Site {
+    pub(crate) repository: PathBuf,
+    pub(crate) cache: PathBuf,
+    /// Empty at [`Step::Restore`].
+    pub(crate) target: PathBuf,
+    pub(crate) data: PathBuf,
+}
+
+/// One backup program.
+pub(crate) trait Peer {
+    fn name(&self) -> &'static str;
+    /// Settings that bear on the comparison, in words.
+    fn settings(&self) -> &'static str;
+    fn program(&self) -> &Path;
+    /// Where to get it, for whoever reads that it was not run.
+    fn obtain(&self) -> &'static str;
+    /// Arguments that print the version.
+    fn version(&self) -> &'static [&'static str] {
+        &["--version"]
+    }
+    /// Makes the repository; not measured.
+    fn init(&self, site: &Site) -> Command;
+    fn command(&self, step: Step, site: &Site) -> Command;
+}
+
+/// A program that is there, and one line that says which version.
+pub(crate) struct Present {
+    pub(crate) peer: Box<dyn Peer>,
+    pub(crate) version: String,
+}
+
+/// A program that is not compared, and why.
+#[derive(Debug, Serialize)]
+pub(crate) struct NotRun {
+    pub(crate) name: &'static str,
+    pub(crate) reason: String,
+}
+
+/// Finds which programs there are.
+pub(crate) fn find(args: &Args) -> (Vec<Present>, Vec<NotRun>) {
+    let (mut present, mut absent) = (Vec::new(), Vec::new());
+    let mut peers: Vec<Box<dyn Peer>> = Vec::new();
+    match &args.devsnap {
+        Some(path) => peers.push(Box::new(devsnap::Devsnap(path.clone()))),
+        None => absent.push(NotRun { name: "devsnap", reason: "no --devsnap PATH given".into() }),
+    }
+    peers.push(Box::new(restic::Restic(args.restic.clone())));
+    peers.push(Box::new(borg::Borg(args.borg.clone())));
+    peers.push(Box::new(rustic::Rustic(args.rustic.clone())));
+    for peer in peers {
+        match version_of(peer.as_ref()) {
+            Ok(version) => present.push(Present { peer, version }),
+            Err(reason) => absent.push(NotRun { name: peer.name(), reason }),
+        }
+    }
+    absent.push(NotRun {
+        name: "bupstash",
+        reason: "this comparison does not know how to drive it yet".into(),
+    });
+    (present, absent)
+}
+
+fn version_of(peer: &dyn Peer) -> Result<String, String> {
+    let program = peer.program().display();
+    match Command::new(peer.program()).args(peer.version()).output() {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            Ok(text.lines().next().unwrap_or("version unknown").trim().to_owned())
+        }
+        Ok(output) => Err(format!("`{program}` does not tell its version ({})", output.status)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(format!("`{program}` is not installed: {}", peer.obtain()))
+        }
+        Err(error) => Err(format!("`{program}` does not start: {error}")),
+    }
+}

@@ -39,7 +39,8 @@ fn binary(objects: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = b"bplist00".to_vec();
     let mut offsets = Vec::new();
     for object in objects {
-        offsets.extend_from_slice(&u32::try_from(bytes.len()).unwrap().to_be_bytes());
+        offsets
+            .extend_from_slice(&u32::try_from(bytes.len()).expect("bombs are small").to_be_bytes());
         bytes.extend_from_slice(object);
     }
     let table_start = bytes.len() as u64;
@@ -54,7 +55,7 @@ fn binary(objects: &[Vec<u8>]) -> Vec<u8> {
 /// An object of `kind` with a four-byte length, then `rest`.
 fn long(kind: u8, len: usize, rest: impl IntoIterator<Item = u8>) -> Vec<u8> {
     let mut object = vec![kind | 0xf, 0x12];
-    object.extend_from_slice(&u32::try_from(len).unwrap().to_be_bytes());
+    object.extend_from_slice(&u32::try_from(len).expect("bombs are small").to_be_bytes());
     object.extend(rest);
     object
 }
@@ -90,14 +91,20 @@ fn xml_depth() -> Vec<u8> {
     ("<plist>".to_owned() + &"<array>".repeat(2_000_000)).into_bytes()
 }
 
+/// Each bracket could be a tag whose name ends nowhere.
+fn open_brackets() -> Vec<u8> {
+    vec![b'<'; 8 * MIB]
+}
+
 #[test]
 fn refusing_a_bomb_costs_little_memory_and_time() {
-    let bombs: [(&str, fn() -> Vec<u8>); 5] = [
+    let bombs: [(&str, fn() -> Vec<u8>); 6] = [
         ("nested arrays", nested_arrays),
         ("shared arrays", shared_arrays),
         ("shared data", shared_data),
         ("wide and deep", wide_and_deep),
         ("xml depth", xml_depth),
+        ("open brackets", open_brackets),
     ];
     for (name, bomb) in bombs {
         let bytes = bomb();

@@ -138,7 +138,7 @@ fn a_collection_larger_than_the_limits_is_refused_before_it_is_read() {
 #[test]
 fn a_list_past_its_length_limit_is_not_looked_at() {
     let limits = PlistLimits { bytes_max: 100, ..LIMITS };
-    let refused = read_value(&vec![b'<'; 101], &limits);
+    let refused = read_value(&[b'<'; 101], &limits);
     assert!(matches!(refused, Err(BadPlist::TooLong { max: 100 })));
 }
 

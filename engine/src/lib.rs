@@ -15,3 +15,6 @@ pub mod progress;
 pub mod reader;
 pub mod source;
 pub mod target;
+
+// Floor 2: the places of this computer.
+pub mod folder;

@@ -12,5 +12,8 @@ mod source;
 mod walk;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use source::{FolderOptions, FolderSource};
 pub use write::{FolderTarget, TargetOptions};

@@ -43,7 +43,6 @@ pub(super) fn mtime_of(stat: &Stat) -> Time {
 }
 
 /// What has extended attributes: an open file, or a name that cannot be opened (a link, a pipe).
-#[derive(Clone)]
 pub(super) enum Bearer<'a> {
     /// An open file or folder.
     Open(BorrowedFd<'a>),
@@ -55,6 +54,13 @@ impl<'a> Bearer<'a> {
     /// The bearer `name` in `folder`.
     pub(super) fn named(folder: BorrowedFd<'_>, name: &[u8]) -> Bearer<'a> {
         Bearer::Named(proc_path(folder, name))
+    }
+
+    fn list_len(&self) -> Result<usize> {
+        match self {
+            Bearer::Open(fd) => rustix::fs::flistxattr_query(fd),
+            Bearer::Named(path) => rustix::fs::llistxattr_query(path.as_slice()),
+        }
     }
 
     fn list(&self, list: &mut [u8]) -> Result<usize> {
@@ -95,7 +101,7 @@ impl<'a> Bearer<'a> {
 /// The list cannot be read; a file system without extended attributes has none.
 pub(super) fn read_xattrs(bearer: &Bearer<'_>) -> Result<Vec<Xattr>> {
     // Most files have none: ask for the length before making room.
-    let mut list = match bearer.list(&mut []) {
+    let mut list = match bearer.list_len() {
         Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Ok(_) => vec![0; XATTR_MAX],
         Err(errno) => return Err(errno),

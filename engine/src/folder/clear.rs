@@ -102,7 +102,7 @@ pub(super) fn open_with_rights(
         let stat = rustix::fs::fstat(&handle)?;
         // A link put there since must not be given a mode: that would follow it.
         if kind_of(&stat) != FileType::Symlink {
-            let mode = Mode::from_raw_mode(stat.st_mode & 0o7777 | rights);
+            let mode = Mode::from_raw_mode((stat.st_mode & 0o7777) | rights);
             // Not ours to change: whether it can be opened all the same is told below.
             let _ = rustix::fs::chmod(proc_path(&handle, b""), mode);
         }

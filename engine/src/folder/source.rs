@@ -4,10 +4,12 @@ use super::parent::ParentCursor;
 use super::read::{FileReader, Reading, Stopped};
 use super::safe_path::{kind_of, open_file};
 use super::walk::{Found, Met, Walk};
-use crate::node::{ATTACHED_LEN_MAX, Attached, Content, Node, NodeKind, Xattr, encode_xattrs};
+use crate::node::{ATTACHED_LEN_MAX, Attached, Content, Node, Xattr, encode_xattrs};
 use crate::path::TreePath;
 use crate::progress::{Fault, FaultKind, Phase};
-use crate::source::{Awaiting, Delivery, Edit, Faults, Source, SourceError, SourceRun, TreeEdits};
+use crate::source::{
+    Awaiting, ContentTicket, Delivery, Edit, Faults, Source, SourceError, SourceRun, TreeEdits,
+};
 use globset::GlobSet;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -231,8 +233,7 @@ impl Pass<'_> {
             let reason = "it changed each time it was read";
             self.fault(&met.path, FaultKind::ChangedWhileRead, reason);
         }
-        let holes = taken.holes;
-        (made.node.holes, made.awaiting.holes) = self.attach(holes)?;
+        (made.node.holes, made.awaiting.holes) = self.attach(taken.holes)?;
         Ok(Some(made))
     }
 
@@ -279,10 +280,7 @@ impl Pass<'_> {
     }
 
     /// Puts encoded attributes into the node, or pushes them when they are too long for it.
-    fn attach(
-        &self,
-        encoded: Vec<u8>,
-    ) -> Result<(Attached, Option<crate::source::ContentTicket>), SourceError> {
+    fn attach(&self, encoded: Vec<u8>) -> Result<(Attached, Option<ContentTicket>), SourceError> {
         Ok(match encoded.len() {
             0 => (Attached::None, None),
             1..=ATTACHED_LEN_MAX => (Attached::Here(encoded), None),
@@ -297,9 +295,7 @@ impl Pass<'_> {
     /// Hands a node over if it is not what the parent has.
     fn keep(&mut self, path: &TreePath, made: Option<Made>) -> Result<(), SourceError> {
         let Some(Made { node, awaiting }) = made else { return Ok(()) };
-        if node.kind != NodeKind::File {
-            self.run.progress.expect(1, 0);
-        }
+        self.run.progress.expect(1, 0);
         self.run.progress.advance(1, 0);
         let place = self.in_snapshot(path)?;
         let known = match &mut self.parent {

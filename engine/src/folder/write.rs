@@ -112,7 +112,7 @@ impl FolderTarget {
     fn finish(&self, file: FileTicket, restored: &Restored<'_>) -> Result<Vec<String>, Failed> {
         let open = self.descriptor(file)?;
         let mut unfinished = self.pending().remove(file.0).ok_or(Errno::BADF)?;
-        let answer = (|| {
+        let answer = (|| -> Result<_, Failed> {
             let mut notes = unfinished.settle(&open, restored.holes)?;
             let fd = OwnedFd::from(open.try_clone()?);
             notes.extend(apply(&fd, restored.node, restored.xattrs));

@@ -85,11 +85,11 @@ impl<'a> ParentCursor<'a> {
     }
 
     fn remove(&mut self, edits: &mut TreeEdits) -> Result<(), SourceError> {
-        if let Some((path, _)) = self.next.take() {
-            if !self.removed.as_ref().is_some_and(|removed| path.is_within(removed)) {
-                edits.push(&path, &Edit::Remove).map_err(failed)?;
-                self.removed = Some(path);
-            }
+        if let Some((path, _)) = self.next.take()
+            && !self.removed.as_ref().is_some_and(|removed| path.is_within(removed))
+        {
+            edits.push(&path, &Edit::Remove).map_err(failed)?;
+            self.removed = Some(path);
         }
         self.step()
     }

@@ -164,7 +164,7 @@ impl Pass<'_> {
         met: &Met,
         stat: &Stat,
     ) -> Result<Option<Made>, SourceError> {
-        let target = match rustix::fs::readlinkat(walk.folder(), &*met.name, Vec::new()) {
+        let target = match rustix::fs::readlinkat(walk.folder(), &*met.name, Vec::<u8>::new()) {
             Ok(target) => target.into_bytes(),
             Err(errno) => {
                 self.fault(&met.path, fault_kind(errno), errno);

@@ -1,5 +1,5 @@
 //! A folder as a [`Source`]: walked once, compared with the parent as both stream by.
-use super::attributes::{Bearer, node_of, read_xattrs};
+use super::attributes::{Bearer, mtime_of, node_of, read_xattrs};
 use super::parent::ParentCursor;
 use super::read::{FileReader, Reading, Stopped};
 use super::safe_path::{kind_of, open_file};
@@ -72,7 +72,17 @@ pub(super) struct Made {
 /// A group of hard links of which names are still to come.
 struct LinkGroup {
     made: Made,
+    size_bytes: u64,
     names_left: u64,
+}
+
+impl LinkGroup {
+    /// Whether `stat` is of this file, and not of a later one that got its inode number.
+    fn is_of(&self, stat: &Stat) -> bool {
+        stat.st_nlink > 1
+            && mtime_of(stat) == self.made.node.mtime
+            && u64::try_from(stat.st_size).is_ok_and(|size| size == self.size_bytes)
+    }
 }
 
 /// One run over the folder.
@@ -121,6 +131,10 @@ impl Pass<'_> {
                 return Ok(());
             }
         };
+        if let Err(bad) = self.options.prefix.concat(&met.path) {
+            self.fault(&met.path, FaultKind::Unsupported, bad);
+            return Ok(());
+        }
         let below = met.path.to_slashed();
         if self.options.exclude.is_match(Path::new(OsStr::from_bytes(&below))) {
             return Ok(());
@@ -134,10 +148,7 @@ impl Pass<'_> {
                 self.plain(&met.path, stat, &bearer)?
             }
         };
-        match made {
-            Some(made) => self.keep(&met.path, Some(made)),
-            None => Ok(()),
-        }
+        self.keep(&met.path, made)
     }
 
     /// A folder; one that cannot be listed stays as a node, with a fault.
@@ -183,7 +194,9 @@ impl Pass<'_> {
     /// is the same node again.
     fn file(&mut self, walk: &Walk, met: &Met, stat: &Stat) -> Result<Option<Made>, SourceError> {
         let inode = (stat.st_dev, stat.st_ino);
-        if let Some(group) = self.links.get_mut(&inode) {
+        if let Some(group) = self.links.get_mut(&inode)
+            && group.is_of(stat)
+        {
             let made = group.made.clone();
             group.names_left -= 1;
             if group.names_left == 0 {
@@ -194,7 +207,8 @@ impl Pass<'_> {
         let Some(mut made) = self.read(walk, met, stat)? else { return Ok(None) };
         if stat.st_nlink > 1 {
             made.node.hard_link = Some(self.in_snapshot(&met.path)?);
-            let group = LinkGroup { made: made.clone(), names_left: stat.st_nlink - 1 };
+            let size_bytes = u64::try_from(stat.st_size).unwrap_or(0);
+            let group = LinkGroup { made: made.clone(), size_bytes, names_left: stat.st_nlink - 1 };
             self.links.insert(inode, group);
         }
         Ok(Some(made))

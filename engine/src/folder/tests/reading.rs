@@ -1,4 +1,4 @@
-use super::memory::Desk;
+use super::memory::{Desk, Snapshot};
 use crate::folder::FolderOptions;
 use crate::node::{Attached, Content, Node, NodeKind, decode_holes};
 use crate::path::TreePath;
@@ -98,7 +98,7 @@ fn a_new_prefix_leaves_only_this_folder_in_the_snapshot() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "a/b", 5);
     let desk = Desk::new();
-    let under = |prefix: &str, parent| {
+    let under = |prefix: &str, parent: Option<&Snapshot>| {
         let options = FolderOptions { prefix: path(prefix), ..FolderOptions::default() };
         desk.back_up_with(root.path(), parent, options, &Silent).unwrap().snapshot
     };

@@ -10,13 +10,13 @@ use tempfile::TempDir;
 const FILES: [&str; 4] = ["Info.plist", "Manifest.plist", "Status.plist", "Manifest.db"];
 
 fn written(fixture: &BackupSetFixture) -> (TempDir, PathBuf) {
-    let root = tempfile::tempdir().unwrap();
-    let folder = fixture.write(root.path()).unwrap();
+    let root = tempfile::tempdir().expect("a folder for tests");
+    let folder = fixture.write(root.path()).expect("a set written into it");
     (root, folder)
 }
 
 fn recognised(folder: &Path) -> BackupSet {
-    BackupSet::recognise(folder).unwrap().expect("it is a backup set")
+    BackupSet::recognise(folder).expect("it is whole").expect("it is a backup set")
 }
 
 /// The refusal as a person sees it: the sentence and its causes.
@@ -116,7 +116,7 @@ fn the_device_is_believed_over_the_host() {
 /// Writes a one-off XML list in place of one of the set's.
 fn replace(folder: &Path, name: &str, body: &str) {
     let list = format!("<plist version=\"1.0\"><dict>{body}</dict></plist>");
-    fs::write(folder.join(name), list).unwrap();
+    fs::write(folder.join(name), list).expect("the set can be written to");
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn binary(objects: &[Vec<u8>], ref_len: u8) -> Vec<u8> {
     let mut bytes = binary_table::MAGIC.to_vec();
     let mut offsets = Vec::new();
     for object in objects {
-        offsets.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+        offsets.extend_from_slice(&u32::try_from(bytes.len()).unwrap().to_be_bytes());
         bytes.extend_from_slice(object);
     }
     let table_start = bytes.len() as u64;
@@ -23,7 +23,7 @@ fn binary(objects: &[Vec<u8>], ref_len: u8) -> Vec<u8> {
 /// An array of references to `children`, four bytes each.
 fn array(children: &[u32]) -> Vec<u8> {
     let mut object = vec![0xaf, 0x12];
-    object.extend_from_slice(&(children.len() as u32).to_be_bytes());
+    object.extend_from_slice(&u32::try_from(children.len()).unwrap().to_be_bytes());
     children.iter().for_each(|child| object.extend_from_slice(&child.to_be_bytes()));
     object
 }
@@ -138,7 +138,7 @@ fn a_collection_larger_than_the_limits_is_refused_before_it_is_read() {
 #[test]
 fn a_list_past_its_length_limit_is_not_looked_at() {
     let limits = PlistLimits { bytes_max: 100, ..LIMITS };
-    let refused = read_value(&vec![b'<'; 101], &limits);
+    let refused = read_value(&[b'<'; 101], &limits);
     assert!(matches!(refused, Err(BadPlist::TooLong { max: 100 })));
 }
 
@@ -235,7 +235,7 @@ proptest! {
             (prop_oneof![Just(0xa0u8), Just(0xd0), Just(0x50), Just(0x30), any::<u8>()],
              proptest::collection::vec(0u8..12, 0..12))
                 .prop_map(|(kind, rest)| {
-                    let mut object = vec![kind | (rest.len() as u8 / 2)];
+                    let mut object = vec![kind | u8::try_from(rest.len() / 2).unwrap()];
                     object.extend(rest);
                     object
                 }),

@@ -14,7 +14,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), BadPlist> {
     let mut rest = bytes;
     while let Some(start) = rest.iter().position(|&b| b == b'<') {
         rest = &rest[start + 1..];
-        let name_len = rest.iter().position(|b| b" \t\r\n/>".contains(b)).unwrap_or(rest.len());
+        // A name that runs into the next `<` ends here: what follows is looked at from there, and
+        // no byte twice.
+        let name_len = rest.iter().position(|b| b" \t\r\n/><".contains(b)).unwrap_or(rest.len());
         let opens_a_date = name_len > 0 && rest[..name_len].ends_with(b"date");
         if opens_a_date && !is_plain_date_element(&rest[name_len..]) {
             return Err(BadPlist::BadDate);

@@ -129,8 +129,9 @@ fn by_prefix<'a>(found: &[&'a Named], prefix: &str) -> Result<Option<&'a Named>,
 
 /// The first second that is later than the date or minute that `which` names.
 fn end_of(which: &str, zone: &TimeZone) -> Option<i64> {
-    let end = if let Ok(date) = which.parse::<Date>() {
-        date.tomorrow().ok()?.to_datetime(ClockTime::midnight())
+    // The parser of dates also takes a date with a time, and drops the time.
+    let end = if !which.contains('T') {
+        which.parse::<Date>().ok()?.tomorrow().ok()?.to_datetime(ClockTime::midnight())
     } else {
         let minute: DateTime = which.parse().ok()?;
         let step = if minute.second() == 0 { 60 } else { 1 };

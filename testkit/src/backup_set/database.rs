@@ -86,7 +86,7 @@ fn folder_record(path: &str, inode: u64) -> Vec<u8> {
 /// An `MBFile` of a file: encrypted ones carry a wrapped key, those of `HomeDomain` a digest of
 /// the stored bytes.
 fn file_record(file: &BackupFile, inode: u64, set: &BackupSetFixture) -> Vec<u8> {
-    let changed_at = super::DAY_0_SECS + file.changed_on_day * 86_400;
+    let changed_at = super::DAY_0_SECS + u64::from(file.changed_on_day) * 86_400;
     let mut data = Vec::new();
     if set.encrypted {
         let label = format!("key {} {} {}", set.seed, file.relative_path, file.changed_on_day);

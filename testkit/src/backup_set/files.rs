@@ -17,7 +17,7 @@ pub struct BackupFile {
     /// Its content, in plain.
     pub content: Vec<u8>,
     /// The day it last changed on; an encrypted phone uploads it anew under a new key then.
-    pub changed_on_day: u64,
+    pub changed_on_day: u16,
 }
 
 impl BackupFile {
@@ -59,7 +59,7 @@ pub(super) fn padded_len(len: usize) -> usize {
 }
 
 /// A phone's files: databases that change daily, lists that hardly do, photos that only come.
-pub(super) fn of_a_phone(seed: u64, day: u64) -> Vec<BackupFile> {
+pub(super) fn of_a_phone(seed: u64, day: u16) -> Vec<BackupFile> {
     let daily = [
         ("HomeDomain", "Library/SMS/sms.db", 48),
         ("HomeDomain", "Library/CallHistoryDB/CallHistory.storedata", 24),
@@ -92,7 +92,7 @@ pub(super) fn of_a_phone(seed: u64, day: u64) -> Vec<BackupFile> {
     }
     for number in 0..6 + day {
         let path = format!("Media/DCIM/100APPLE/IMG_{number:04}.HEIC");
-        let content = noise(&format!("{seed} {path}"), 60_000 + 1_000 * number as usize);
+        let content = noise(&format!("{seed} {path}"), 60_000 + 1_000 * usize::from(number));
         let taken_on = number.saturating_sub(5);
         files.push(BackupFile {
             changed_on_day: taken_on,
@@ -104,10 +104,10 @@ pub(super) fn of_a_phone(seed: u64, day: u64) -> Vec<BackupFile> {
 }
 
 /// Pages of 4096 bytes that begin like a database; each day rewrites three of them in place.
-fn database_like(label: &str, pages: usize, day: u64) -> Vec<u8> {
+fn database_like(label: &str, pages: usize, day: u16) -> Vec<u8> {
     let mut content = Vec::with_capacity(pages * 4096);
     for page in 0..pages {
-        let changed = (1..=day).rev().find(|day| (page as u64 * 7 + day) % (pages as u64) < 3);
+        let changed = (1..=day).rev().find(|day| (page * 7 + usize::from(*day)) % pages < 3);
         content.extend(noise(&format!("{label} {page} {changed:?}"), 4096));
     }
     content[..16].copy_from_slice(b"SQLite format 3\0");

@@ -49,7 +49,7 @@ pub struct BackupSetFixture {
     /// `SnapshotState` of `Status.plist`; `finished` unless a test says otherwise.
     pub snapshot_state: String,
     /// Days since the first backup; each changes a few files and adds a photo.
-    pub day: u64,
+    pub day: u16,
     /// Chooses the contents.
     pub seed: u64,
     /// Further files, stored beside those every fixture has.
@@ -73,7 +73,7 @@ impl BackupSetFixture {
 
     /// The same phone `day` days after its first backup.
     #[must_use]
-    pub fn on_day(mut self, day: u64) -> Self {
+    pub fn on_day(mut self, day: u16) -> Self {
         self.day = day;
         self
     }
@@ -127,7 +127,7 @@ impl BackupSetFixture {
 
     /// Seconds of the Unix epoch at which this day's backup ended.
     pub fn taken_at_secs(&self) -> u64 {
-        DAY_0_SECS + self.day * 86_400
+        DAY_0_SECS + u64::from(self.day) * 86_400
     }
 }
 

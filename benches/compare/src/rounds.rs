@@ -6,7 +6,7 @@
 //! programs run warm, and none pays for the writes of another.
 use std::{fs, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
@@ -51,7 +51,10 @@ pub(crate) struct Results {
 struct Lane<'a> {
     peer: &'a Present,
     site: Site,
+    /// It takes no more steps in this run.
     failed: bool,
+    /// Why there is no repository, until a sample has said so.
+    no_repository: Option<String>,
 }
 
 /// Runs `runs` rounds. `say` is told what happens.
@@ -109,9 +112,9 @@ fn open_lane<'a>(
         data: data.dir.clone(),
     };
     fs::create_dir_all(&site.cache)?;
-    measure::run(present.peer.init(&site), &logs.join(format!("{name}-init.log")))
-        .with_context(|| format!("making a repository with {name}"))?;
-    Ok(Lane { peer: present, site, failed: false })
+    let made = measure::run(present.peer.init(&site), &logs.join(format!("{name}-init.log")));
+    let no_repository = made.err().map(|error| format!("making a repository: {error:#}"));
+    Ok(Lane { peer: present, site, failed: false, no_repository })
 }
 
 /// Has one program take one step.
@@ -132,6 +135,11 @@ fn take(
         command: shown(&command),
         outcome: Outcome::Skipped,
     };
+    if let Some(why) = lane.no_repository.take() {
+        lane.failed = true;
+        sample.outcome = Outcome::Failed(why);
+        return Ok(sample);
+    }
     if lane.failed {
         return Ok(sample);
     }
@@ -199,13 +207,14 @@ mod tests {
     use super::*;
     use crate::{args::Args, peers};
 
-    /// A backup program of a few lines that obeys devsnap's commands; `restore` ends with `last`.
-    fn obedient(dir: &Path, last: &str) -> PathBuf {
+    /// A backup program of a few lines that obeys devsnap's commands; `restore` ends with `last`, and
+    /// `init` fails with `trouble` if there is any.
+    fn obedient(dir: &Path, last: &str, trouble: &str) -> PathBuf {
         let path = dir.join("obedient");
         let script = format!(
             "#!/bin/sh -e\ncase $1 in\n\
              --version) echo obedient 1.0;;\n\
-             init) mkdir \"$DEVSNAP_REPOSITORY\";;\n\
+             init) [ -z '{trouble}' ] || {{ echo {trouble}; exit 1; }}; mkdir \"$DEVSNAP_REPOSITORY\";;\n\
              snapshot) rm -rf \"$DEVSNAP_REPOSITORY/x\"; cp -a \"$2\" \"$DEVSNAP_REPOSITORY/x\";;\n\
              restore) cp -a \"$DEVSNAP_REPOSITORY/x/.\" \"$4\"; cd \"$4\"; {last};;\n\
              esac\n"
@@ -215,9 +224,9 @@ mod tests {
         path
     }
 
-    fn results_of(last: &str) -> Results {
+    fn results_of(last: &str, trouble: &str) -> Results {
         let work = tempfile::tempdir().unwrap();
-        let program = obedient(work.path(), last);
+        let program = obedient(work.path(), last, trouble);
         let none = "/nonexistent/program";
         let args = Args::parse_from([
             "devsnap-compare",
@@ -240,7 +249,7 @@ mod tests {
 
     #[test]
     fn every_step_of_every_run_is_measured() {
-        let results = results_of("true");
+        let results = results_of("true", "");
 
         assert_eq!(results.samples.len(), 2 * Step::ALL.len());
         for sample in &results.samples {
@@ -250,8 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_makes_no_repository_fails_once_and_does_not_stop_the_others() {
+        let results = results_of("true", "no space");
+
+        let Outcome::Failed(why) = &results.samples[0].outcome else { panic!("{results:?}") };
+        assert!(why.starts_with("making a repository:") && why.ends_with("no space"), "{why}");
+        assert!(matches!(results.samples[1].outcome, Outcome::Skipped));
+    }
+
+    #[test]
     fn a_restore_that_differs_is_a_failure_and_later_steps_are_skipped() {
-        let results = results_of("touch more");
+        let results = results_of("touch more", "");
 
         let outcome =
             |step| &results.samples.iter().find(|sample| sample.step == step).unwrap().outcome;

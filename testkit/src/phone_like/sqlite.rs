@@ -18,6 +18,14 @@ pub(super) const PAGE: usize = 4096;
 /// Of a hundred pages, how many hold pictures or other blobs instead of rows.
 const BLOB_PAGES_PERCENT: u64 = 8;
 
+/// What stands around the text in an archived attributed string: the same in every row, which is
+/// much of why real message databases compress as well as they do.
+const BODY_BEFORE: &[u8] =
+    b"\x04\x0bstreamtyped\x81\xe8\x03\x84\x01@\x84\x84\x84\x12NSAttributedString\
+\x00\x84\x84\x08NSObject\x00\x85\x92\x84\x84\x84\x08NSString\x01\x94\x84\x01+";
+const BODY_AFTER: &[u8] = b"\x86\x84\x02iI\x01\x92\x84\x84\x84\x0cNSDictionary\x00\x94\x84\x01i\x01\x92\x84\
+\x96\x96\x1d__kIMMessagePartAttributeName\x86\x92\x84\x84\x84\x08NSNumber\x00\x84\x84\x07NSValue\x00\x94";
+
 /// One page.
 pub(super) type Page = [u8; PAGE];
 
@@ -107,7 +115,8 @@ fn put_u16(page: &mut Page, at: usize, value: usize) {
     page[at..at + 2].copy_from_slice(&value.to_be_bytes());
 }
 
-/// Appends one row: (GUID text, message text, two times, a small foreign key).
+/// Appends one row: (GUID text, message text, the text with its attributes, two times, a small
+/// foreign key).
 fn push_row(rng: &mut Rng, row: u64, out: &mut Vec<u8>) {
     let mut text = Vec::with_capacity(160);
     let words = 3 + rng.index(24);
@@ -115,14 +124,17 @@ fn push_row(rng: &mut Rng, row: u64, out: &mut Vec<u8>) {
     // 60 s apart on average, in nanoseconds since 2001, as `sms.db` counts.
     let date = (700_000_000 + row * 60 + rng.below(60)) * 1_000_000_000;
 
-    let mut record = Vec::with_capacity(256);
-    let types = [36 * 2 + 13, text.len() as u64 * 2 + 13, 6, 6, 1];
+    let mut record = Vec::with_capacity(512);
+    let body = [BODY_BEFORE, &text, BODY_AFTER].concat();
+    let (text_len, body_len) = (text.len() as u64, body.len() as u64);
+    let types = [36 * 2 + 13, text_len * 2 + 13, body_len * 2 + 12, 6, 6, 1];
     let mut header = Vec::with_capacity(12);
     types.iter().for_each(|kind| push_varint(*kind, &mut header));
     push_varint(header.len() as u64 + 1, &mut record);
     record.extend_from_slice(&header);
     record.extend_from_slice(guid(rng).as_bytes());
     record.extend_from_slice(&text);
+    record.extend_from_slice(&body);
     record.extend_from_slice(&date.to_be_bytes());
     record.extend_from_slice(&(date + 1_000_000_000 * rng.below(30)).to_be_bytes());
     record.push(rng.below(40).to_le_bytes()[0]);

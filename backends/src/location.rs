@@ -119,7 +119,7 @@ fn percent_decoded(path: &str) -> Option<String> {
     for part in parts {
         let digits = part.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
         decoded.push(u8::from_str_radix(digits, 16).ok().filter(|byte| *byte != 0)?);
-        decoded.extend_from_slice(part[2..].as_bytes());
+        decoded.extend_from_slice(&part.as_bytes()[2..]);
     }
     String::from_utf8(decoded).ok()
 }

@@ -15,8 +15,9 @@ struct InFolder {
 
 impl InFolder {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let backend = LocalBackend::create(&folder.path().join("new/repository")).unwrap();
+        let folder = tempfile::tempdir().expect("the test has a folder");
+        let backend = LocalBackend::create(&folder.path().join("new/repository"))
+            .expect("the test has a folder");
         InFolder { backend, folder }
     }
 
@@ -40,12 +41,19 @@ fn snapshot(name: &str) -> ObjectKey {
 }
 
 fn put(backend: &LocalBackend, key: &ObjectKey, bytes: &'static [u8]) {
-    backend.put(key, Body::Bytes(bytes.into())).unwrap();
+    backend.put(key, Body::Bytes(bytes.into())).expect("the test has a folder");
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    let entries = fs::read_dir(folder).expect("the test can list its folder");
+    entries
+        .map(|e| {
+            e.expect("the test can list its folder")
+                .file_name()
+                .into_string()
+                .expect("the test can list its folder")
+        })
+        .collect()
 }
 
 #[test]

@@ -10,7 +10,8 @@ fn location(written: &str) -> Location {
 fn in_bucket() -> Box<dyn Backend> {
     let server = S3Server::shared();
     let credentials: Credentials = server.variables().into_iter().collect();
-    create(&location(&server.fresh_location()), &credentials).unwrap()
+    create(&location(&server.fresh_location()), &credentials)
+        .expect("the server has a bucket for this test")
 }
 
 devsnap_testkit::backend_suite!(a_bucket_keeps_the_contract, in_bucket);

@@ -9,7 +9,7 @@ use super::{BackupSetFixture, Host, noise};
 const PRODUCT_TYPE: &str = "iPhone12,1";
 const PRODUCT_VERSION: &str = "17.5.1";
 const BUILD_VERSION: &str = "21F90";
-const SERIAL_NUMBER: &str = "F4GXXXXXXXXX";
+const SERIAL_NUMBER: &str = "F4G000000001";
 
 /// The host's list: keys as the three programs write them.
 pub(super) fn info(set: &BackupSetFixture) -> Vec<u8> {

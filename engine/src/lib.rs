@@ -23,3 +23,6 @@ pub mod pack;
 pub mod seal;
 pub mod snapshot;
 pub mod tree;
+
+// Plugs into the ports from outside; no room of the engine imports it.
+pub mod folder;

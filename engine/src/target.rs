@@ -32,6 +32,9 @@ pub enum Present {
         size_bytes: u64,
         /// Last modification.
         mtime: crate::node::Time,
+        /// How many names it has. One with several is replaced, never changed: the others may lie
+        /// outside the place.
+        names: u64,
     },
     /// A folder.
     Folder,
@@ -107,7 +110,7 @@ pub trait Target: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`finish_file`](Self::finish_file).
+    /// As [`finish_file`](Self::finish_file); the file has several names.
     fn set_attributes(&self, restored: &Restored<'_>) -> Result<Vec<String>>;
 
     /// Makes `path` another name of the file at `first`.

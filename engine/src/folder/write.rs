@@ -257,6 +257,7 @@ impl Target for FolderTarget {
             FileType::RegularFile => Present::File {
                 size_bytes: u64::try_from(stat.st_size).unwrap_or(0),
                 mtime: mtime_of(&stat),
+                names: stat.st_nlink,
             },
             FileType::Directory => Present::Folder,
             _ => Present::Other,
@@ -335,7 +336,10 @@ impl Target for FolderTarget {
     fn set_attributes(&self, restored: &Restored<'_>) -> Result<Vec<String>> {
         let file = self.place(restored.path).and_then(|(folder, name)| {
             let fd = open_with_rights(folder.as_fd(), name, OFlags::RDONLY, 0o600)?;
-            match kind_of(&rustix::fs::fstat(&fd)?) {
+            let stat = rustix::fs::fstat(&fd)?;
+            match kind_of(&stat) {
+                // Another name of it may lie outside this folder, and would change with it.
+                FileType::RegularFile if stat.st_nlink > 1 => Err(Failed(Errno::MLINK)),
                 FileType::RegularFile => Ok(fd),
                 _ => Err(Failed(Errno::INVAL)),
             }

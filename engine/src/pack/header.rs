@@ -5,8 +5,8 @@ use crate::codec::{Decoder, Malformed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{RepositoryId, SessionId};
 use crate::seal::{
-    Codec, NotAuthentic, RecipientSecret, SEAL_OVERHEAD, SealKey, SessionKey, commitment,
-    decompress,
+    Codec, FORMAT_VERSION, NotAuthentic, RecipientSecret, SEAL_OVERHEAD, SUITE, SealKey,
+    SessionKey, code_of, commitment, decompress,
 };
 use subtle::ConstantTimeEq;
 
@@ -18,8 +18,6 @@ pub(super) const HEADER_END: u32 = 124;
 const _: () = assert!(HEADER_LEN == HEADER_END as usize, "blocks begin behind the header");
 
 const MAGIC: &[u8; 8] = b"DEVSNAPP";
-const FORMAT_VERSION: u16 = 1;
-const SUITE: u8 = 1;
 
 /// What a pack holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,10 +38,11 @@ impl PackKind {
     }
 
     const fn code(self) -> u8 {
-        match self {
-            PackKind::Meta => 6,
-            PackKind::Data => 7,
-        }
+        code_of(self.object_kind())
+    }
+
+    fn of_code(code: u8) -> Option<Self> {
+        [PackKind::Meta, PackKind::Data].into_iter().find(|kind| kind.code() == code)
     }
 }
 
@@ -102,11 +101,8 @@ impl PackHeader {
         if version != FORMAT_VERSION || header.u8("suite").map_err(bad)? != SUITE {
             return Err(Error::new(ErrorKind::TooNew, "reading a pack's header"));
         }
-        let kind = match header.u8("kind").map_err(bad)? {
-            6 => PackKind::Meta,
-            7 => PackKind::Data,
-            _ => return Err(bad(Malformed("kind"))),
-        };
+        let kind = PackKind::of_code(header.u8("kind").map_err(bad)?);
+        let kind = kind.ok_or_else(|| bad(Malformed("kind")))?;
         Ok(PackHeader {
             kind,
             session: SessionId::from_bytes(header.array("session").map_err(bad)?),

@@ -16,10 +16,16 @@ mod recipient;
 mod sign;
 mod slot;
 
+/// Version of every sealed layout. A reader refuses a later one by name.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// The suite of algorithms: ChaCha20-Poly1305, BLAKE3, X25519 with HKDF-SHA256, Ed25519, zstd.
+pub const SUITE: u8 = 1;
+
 pub use aead::{NotAuthentic, SEAL_OVERHEAD, SealKey, commitment};
 pub use block::{Codec, Compressor, decompress};
 pub use keys::{Keys, RootSecret, random_array};
-pub use object::{OBJECT_HEADER_LEN, open_object, seal_object};
+pub use object::{OBJECT_HEADER_LEN, code_of, open_object, seal_object};
 pub use recipient::{RecipientPublic, RecipientSecret, SessionKey};
 pub use sign::{Certificate, SIGNATURE_LEN, Signer, WriterId, WriterRole, verify_signature};
 pub use slot::{KdfCost, RecoveryKey, Slot, SlotKind, SlotSecrets};

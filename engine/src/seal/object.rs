@@ -16,6 +16,7 @@
 use super::aead::{SEAL_OVERHEAD, SealKey, commitment};
 use super::block::{Codec, Compressor, decompress};
 use super::keys::{Keys, random_array};
+use super::{FORMAT_VERSION, SUITE};
 use crate::backend::ObjectKind;
 use crate::codec::{Decoder, Malformed};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,8 +27,6 @@ use zeroize::Zeroizing;
 pub const OBJECT_HEADER_LEN: usize = 76;
 
 const MAGIC: &[u8; 8] = b"DEVSNAPO";
-const FORMAT_VERSION: u16 = 1;
-const SUITE: u8 = 1;
 
 /// Seals `plain` as an object of `kind`.
 ///
@@ -114,7 +113,8 @@ fn associated(keys: &Keys, header: &[u8]) -> Vec<u8> {
     [keys.repository().as_bytes().as_slice(), header].concat()
 }
 
-const fn code_of(kind: ObjectKind) -> u8 {
+/// The byte that says what a sealed object is; no object opens as another kind.
+pub const fn code_of(kind: ObjectKind) -> u8 {
     match kind {
         ObjectKind::Config => 1,
         ObjectKind::Session => 2,

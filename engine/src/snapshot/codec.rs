@@ -8,13 +8,14 @@
 //!
 //! All of it is sealed as an object under the index key. What is hashed and signed is the stored
 //! bytes, never a re-serialisation; unknown fields are ignored, so later versions may add some.
-use super::{Completeness, DeviceIdentity, Origin, RootPage, Snapshot, Totals};
+use super::{Completeness, DeviceIdentity, Origin, Snapshot, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BlobId, RepositoryId, SessionId, SnapshotId};
 use crate::node::Time;
 use crate::path::TreePath;
 use crate::progress::FaultKind;
 use crate::seal::{Signer, WriterId, verify_signature};
+use crate::tree::PageRef;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -30,7 +31,7 @@ struct Written {
     utc_offset_secs: i32,
     root: Option<WrittenRoot>,
     parent: Option<ByteBuf>,
-    totals: WrittenTotals,
+    totals: Totals,
     faults_total: u64,
     faults_first: Vec<(ByteBuf, String)>,
     tags: Vec<String>,
@@ -66,17 +67,6 @@ struct WrittenRoot {
     level: u8,
     entries: u64,
     size_bytes: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WrittenTotals {
-    new: u64,
-    changed: u64,
-    removed: u64,
-    read_bytes: u64,
-    added_bytes: u64,
-    stored_bytes: u64,
-    duration_millis: u64,
 }
 
 /// The snapshot's signed bytes, to be sealed.
@@ -127,7 +117,6 @@ impl From<&Snapshot> for Written {
         let fault = |(path, kind): &(TreePath, FaultKind)| {
             (ByteBuf::from(path.key()), kind.word().to_owned())
         };
-        let t = &s.totals;
         Written {
             origin: WrittenOrigin::from(&s.origin),
             taken_at: (s.taken_at.secs, s.taken_at.nanos),
@@ -139,15 +128,7 @@ impl From<&Snapshot> for Written {
                 size_bytes: root.size_bytes,
             }),
             parent: s.parent.map(|id| ByteBuf::from(id.as_bytes())),
-            totals: WrittenTotals {
-                new: t.new,
-                changed: t.changed,
-                removed: t.removed,
-                read_bytes: t.read_bytes,
-                added_bytes: t.added_bytes,
-                stored_bytes: t.stored_bytes,
-                duration_millis: t.duration_millis,
-            },
+            totals: s.totals,
             faults_total,
             faults_first: first.iter().map(fault).collect(),
             tags: s.tags.clone(),
@@ -193,22 +174,13 @@ impl Written {
                 first: first.collect::<Option<_>>()?,
             }
         };
-        let t = self.totals;
         Some(Snapshot {
             origin: self.origin.into_origin()?,
             taken_at: time(self.taken_at)?,
             utc_offset_secs: self.utc_offset_secs,
             root: if_there(self.root, WrittenRoot::into_root)?,
             parent: if_there(self.parent, snapshot_id)?,
-            totals: Totals {
-                new: t.new,
-                changed: t.changed,
-                removed: t.removed,
-                read_bytes: t.read_bytes,
-                added_bytes: t.added_bytes,
-                stored_bytes: t.stored_bytes,
-                duration_millis: t.duration_millis,
-            },
+            totals: self.totals,
             completeness,
             tags: self.tags,
             session: SessionId::from_bytes(exact(&self.session)?),
@@ -240,8 +212,8 @@ impl WrittenOrigin {
 }
 
 impl WrittenRoot {
-    fn into_root(self) -> Option<RootPage> {
-        Some(RootPage {
+    fn into_root(self) -> Option<PageRef> {
+        Some(PageRef {
             id: BlobId::from_bytes(exact(&self.page)?),
             level: self.level,
             entries: self.entries,
@@ -297,7 +269,7 @@ pub(super) mod tests {
             }),
             taken_at: Time { secs, nanos: 0 },
             utc_offset_secs: 3600,
-            root: Some(RootPage {
+            root: Some(PageRef {
                 id: BlobId::from_bytes([6; 32]),
                 level: 2,
                 entries: 7,

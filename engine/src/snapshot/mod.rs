@@ -6,11 +6,13 @@
 mod codec;
 mod select;
 
-use crate::id::{BlobId, SessionId, SnapshotId};
+use crate::id::{SessionId, SnapshotId};
 use crate::node::Time;
 use crate::path::TreePath;
 use crate::progress::FaultKind;
 use crate::seal::WriterId;
+use crate::tree::PageRef;
+use serde::{Deserialize, Serialize};
 
 pub use codec::{SNAPSHOT_LEN_MAX, decode, encode};
 pub use select::{SelectError, Selector, select};
@@ -25,7 +27,7 @@ pub struct Snapshot {
     /// The writer's distance from UTC then, in seconds east: for showing times and for calendars.
     pub utc_offset_secs: i32,
     /// The tree; `None` for an empty one.
-    pub root: Option<RootPage>,
+    pub root: Option<PageRef>,
     /// The snapshot whose tree the run's edits referred to.
     pub parent: Option<SnapshotId>,
     /// What the run found and stored.
@@ -83,21 +85,8 @@ pub struct DeviceIdentity {
     pub host: String,
 }
 
-/// The page a tree begins at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RootPage {
-    /// The page.
-    pub id: BlobId,
-    /// Pages between it and the nodes: 0 when it holds nodes itself.
-    pub level: u8,
-    /// Nodes in the tree.
-    pub entries: u64,
-    /// Lengths of all files, in bytes.
-    pub size_bytes: u64,
-}
-
-/// Counts of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Counts of a run; stored under these names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Paths that the parent did not have.
     pub new: u64,

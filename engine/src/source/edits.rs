@@ -192,6 +192,12 @@ struct Stretch {
     end: u64,
 }
 
+impl Stretch {
+    fn is_at_end(&self) -> bool {
+        self.at == self.end
+    }
+}
+
 impl Read for Stretch {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         use std::os::unix::fs::FileExt;
@@ -219,11 +225,12 @@ impl Run {
 
 fn read_spilled(reader: &mut BufReader<Stretch>) -> std::io::Result<Option<Filed>> {
     use std::io::{Error, ErrorKind};
-    let mut len = [0; 4];
-    match reader.read_exact(&mut len) {
-        Err(end) if end.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-        other => other?,
+    // Only the end of the stretch is an end: a file cut short must not pass for fewer edits.
+    if reader.buffer().is_empty() && reader.get_ref().is_at_end() {
+        return Ok(None);
     }
+    let mut len = [0; 4];
+    reader.read_exact(&mut len)?;
     let broken = |malformed: Malformed| Error::new(ErrorKind::InvalidData, malformed);
     let len = u32::from_le_bytes(len) as usize;
     if len > PATH_LEN_MAX + 32 {
@@ -351,5 +358,21 @@ mod tests {
         assert_eq!(in_memory.len(), 500);
         assert!(in_memory.is_sorted_by(|a, b| a.path <= b.path));
         assert_eq!(collect(1000), in_memory);
+    }
+
+    #[test]
+    fn a_temporary_file_cut_short_is_an_error_and_not_fewer_edits() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = |n: u32| TreePath::from_slashed(format!("f{n}").as_bytes()).unwrap();
+        for cut in [1, 3, 8, 20] {
+            let mut edits = TreeEdits::with_bound(scratch.path(), 1);
+            for n in 0..3 {
+                edits.push(&path(n), &Edit::Remove).unwrap();
+            }
+            let file = edits.spilled.as_ref().unwrap();
+            file.set_len(file.metadata().unwrap().len() - cut).unwrap();
+            let read: Result<Vec<_>> = edits.sorted().and_then(Iterator::collect);
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::LocalDisk, "{cut} bytes");
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! changed on a level (old pages out, new pages in) is the sorted batch of edits of the level above.
 //! The lowest level that is a single page is the root.
 //!
-//! A cut looks at nothing to its right (see [`Cutter`]), which makes the start of *any* old page a
+//! A cut looks at nothing to its right (see [`PageCutter`]), which makes the start of *any* old page a
 //! safe place to begin, as long as no edit lies further left.
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::node::NODE_LEN_MAX;
 
 use super::cursor::{Cursor, Expected, PageReader, Place};
 use super::page::{Child, Item, Items, Page, PageWriter, Totals, check_key};
-use super::{Cutter, Entry, LEVEL_MAX, PageRef, PageStore};
+use super::{Entry, LEVEL_MAX, PageCutter, PageRef, PageStore};
 
 /// A change to one key of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Edit {
 /// for a page that is not what it should be; whatever `edits`, reading and writing meet.
 pub fn apply<S: PageStore + ?Sized>(
     store: &S,
-    cutter: &Cutter,
+    cutter: &PageCutter,
     root: Option<&PageRef>,
     edits: impl IntoIterator<Item = Result<Edit>>,
 ) -> Result<Option<PageRef>> {
@@ -175,7 +175,7 @@ struct Tail {
 /// One call of [`apply`].
 struct Run<'a, S: ?Sized> {
     store: &'a S,
-    cutter: &'a Cutter,
+    cutter: &'a PageCutter,
     root: Option<&'a PageRef>,
     pages: PageReader<'a, S>,
     /// By level.
@@ -317,7 +317,7 @@ impl<T: Item, I: Iterator<Item = Result<Change<T>>>> Edits<I, T> {
 /// Cuts the entries of a level into pages and writes them.
 struct LevelWriter<'a, S: ?Sized> {
     store: &'a S,
-    cutter: &'a Cutter,
+    cutter: &'a PageCutter,
     level: u8,
     page: PageWriter,
     /// The entry added last, if it is a page and the first of this one.
@@ -327,7 +327,7 @@ struct LevelWriter<'a, S: ?Sized> {
 }
 
 impl<'a, S: PageStore + ?Sized> LevelWriter<'a, S> {
-    fn new(store: &'a S, cutter: &'a Cutter, level: u8) -> Self {
+    fn new(store: &'a S, cutter: &'a PageCutter, level: u8) -> Self {
         let page = PageWriter::default();
         let written = Vec::new();
         LevelWriter { store, cutter, level, page, lone_child: None, written, tail: None }

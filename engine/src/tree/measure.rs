@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tests::Memory;
-use super::{Cutter, Edit, TreeParams, apply};
+use super::{Edit, PageCutter, TreeParams, apply};
 
 const ENTRIES: u64 = 100_000;
 const DAYS: u64 = 10;
@@ -88,7 +88,7 @@ fn ten_days_of_a_phone() {
     println!("| pages | rows | raw KiB | zstd-3, page by page | zstd-3, bundles of 256 KiB |");
     println!("|---|---|---|---|---|");
     for target_kib in [2, 4, 8, 16] {
-        let cutter = Cutter::new(TreeParams::around(target_kib * 1024), [3; 32]).unwrap();
+        let cutter = PageCutter::new(TreeParams::around(target_kib * 1024), [3; 32]).unwrap();
         for percent in [1, 3] {
             let store = Memory::default();
             let mut files: BTreeMap<Vec<u8>, ()> = (0..ENTRIES).map(|n| (key(n), ())).collect();

@@ -3,7 +3,7 @@
 //! Keys are [`TreePath::key`](crate::path::TreePath::key) bytes, so the map's order is the order
 //! of paths: a folder, all below it, the next name. Values are encoded nodes; the tree does not
 //! look into them. Where one page ends and the next begins is decided by the keys themselves (see
-//! [`Cutter`]), so **equal content has equal pages and one root, whatever the order and grouping
+//! [`PageCutter`]), so **equal content has equal pages and one root, whatever the order and grouping
 //! of the edits that led there**. That is why an unchanged folder costs nothing, why two
 //! snapshots are compared by reading only what differs, and why a page is stored once.
 //!
@@ -34,7 +34,7 @@ use crate::path::{PATH_LEN_MAX, TreePath};
 pub use cursor::{Scan, get, walk};
 pub use diff::{Diff, Difference};
 pub use edit::{Edit, apply};
-pub use params::{Cutter, TreeParams};
+pub use params::{PageCutter, TreeParams};
 
 /// The highest level a page may have; leaves have level 0.
 ///

@@ -68,14 +68,14 @@ pub(super) struct Filled {
 /// and an edit would move all cuts behind it. The hash is keyed, so that nobody can choose file
 /// names that make pages of one size.
 #[derive(Clone)]
-pub struct Cutter {
+pub struct PageCutter {
     params: TreeParams,
     key: [u8; 32],
     /// Square of the distribution's scale, in bytes squared.
     scale_squared: u128,
 }
 
-impl Cutter {
+impl PageCutter {
     /// A cutter for pages of these sizes, with the repository's key for cuts.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Cutter {
         // The mean of a Weibull distribution of shape 2 is Γ(3/2) ≈ 0.886 times its scale, and
         // 1 / 0.886 is 9/8 within half a percent. One more byte keeps it above zero.
         let scale = u128::from(params.target_bytes - params.min_bytes) * 9 / 8 + 1;
-        Ok(Cutter { params, key, scale_squared: scale * scale })
+        Ok(PageCutter { params, key, scale_squared: scale * scale })
     }
 
     /// The sizes this cutter was made for.

@@ -45,8 +45,8 @@ impl PageStore for Memory {
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
 type Batch = BTreeMap<Vec<u8>, Option<(Vec<u8>, u64)>>;
 
-fn cutter(target_bytes: u32) -> Cutter {
-    Cutter::new(TreeParams::around(target_bytes), [3; 32]).unwrap()
+fn cutter(target_bytes: u32) -> PageCutter {
+    PageCutter::new(TreeParams::around(target_bytes), [3; 32]).unwrap()
 }
 
 fn edits(batch: &Batch) -> impl Iterator<Item = Result<Edit>> {
@@ -58,7 +58,7 @@ fn edits(batch: &Batch) -> impl Iterator<Item = Result<Edit>> {
     })
 }
 
-fn build(store: &Memory, cutter: &Cutter, model: &Model) -> Option<PageRef> {
+fn build(store: &Memory, cutter: &PageCutter, model: &Model) -> Option<PageRef> {
     let puts = model.iter().map(|(key, (value, size))| (key.clone(), Some((value.clone(), *size))));
     apply(store, cutter, None, edits(&puts.collect())).unwrap()
 }

@@ -234,20 +234,49 @@ fn a_read_that_fails_stops_the_file_and_not_the_run() {
     assert_eq!(desk.store.count(), 0);
 }
 
+/// Runs `act` as somebody who may not open everything, who becomes the owner of `folder`.
+///
+/// Linux keeps identities per thread, so the rest of the tests stay who they are.
+fn without_privileges<T: Send>(folder: &Path, act: impl FnOnce() -> T + Send) -> T {
+    let nobody = rustix::process::Uid::from_raw(65534);
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::chown(folder, Some(nobody.as_raw()), None).unwrap();
+    }
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            if is_root {
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            }
+            act()
+        });
+        thread.join().unwrap()
+    })
+}
+
 #[test]
 fn what_cannot_be_opened_stays_in_the_snapshot_without_bytes() {
-    if rustix::process::geteuid().is_root() {
-        // Root may open everything; the case above stands for it.
-        return;
-    }
     use std::os::unix::fs::PermissionsExt;
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "secret", 100);
     fs::set_permissions(root.path().join("secret"), fs::Permissions::from_mode(0o000)).unwrap();
-    let ran = Desk::new().back_up(root.path(), None);
+    let ran = without_privileges(root.path(), || Desk::new().back_up(root.path(), None));
     let node = &ran.snapshot.0[&path("secret")];
     assert_eq!((&node.content.content, node.content.len), (&Content::Missing, 100));
     assert_eq!(ran.faults[0].kind, FaultKind::Unreadable);
+}
+
+#[test]
+fn a_folder_that_cannot_be_opened_stays_and_is_a_fault() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), "closed/file", 100);
+    fs::set_permissions(root.path().join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    let ran = without_privileges(root.path(), || Desk::new().back_up(root.path(), None));
+    assert_eq!(ran.snapshot.0[&path("closed")].kind, NodeKind::Folder);
+    assert!(!ran.snapshot.0.contains_key(&path("closed/file")));
+    assert_eq!((&ran.faults[0].path, ran.faults[0].kind), (&path("closed"), FaultKind::Unreadable));
+    fs::set_permissions(root.path().join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]

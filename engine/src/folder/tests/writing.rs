@@ -268,3 +268,27 @@ fn zeros_are_written_and_holes_are_not() {
     assert_eq!((meta.len(), meta.blocks() * 512), (4 * MIB, 2 * MIB));
     assert_eq!(meta.mtime(), 1_700_000_000);
 }
+
+#[test]
+fn a_file_that_has_a_name_outside_is_not_changed_through_it() {
+    let (outside, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let precious = outside.path().join("precious");
+    fs::write(&precious, b"mine").unwrap();
+    fs::set_permissions(&precious, Permissions::from_mode(0o600)).unwrap();
+    fs::hard_link(&precious, root.path().join("file")).unwrap();
+    let before = fs::metadata(&precious).unwrap();
+
+    let target = open(root.path());
+    let place = path("file");
+    let Present::File { names, .. } = target.present(&place).unwrap() else { panic!("a file") };
+    assert_eq!(names, 2);
+    let node = node(NodeKind::File);
+    let restored = Restored { path: &place, node: &node, xattrs: &[], holes: &[] };
+    assert!(target.set_attributes(&restored).is_err());
+    write(&target, "file", b"theirs").unwrap();
+
+    let after = fs::metadata(&precious).unwrap();
+    assert_eq!((after.mode(), after.mtime_nsec()), (before.mode(), before.mtime_nsec()));
+    assert_eq!(fs::read(&precious).unwrap(), b"mine");
+    assert_eq!(fs::read(root.path().join("file")).unwrap(), b"theirs");
+}

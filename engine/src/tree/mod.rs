@@ -17,8 +17,6 @@
 mod cursor;
 mod diff;
 mod edit;
-#[cfg(test)]
-mod measure;
 mod page;
 mod params;
 #[cfg(test)]

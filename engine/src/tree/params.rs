@@ -19,6 +19,9 @@ pub struct TreeParams {
 }
 
 impl TreeParams {
+    /// Pages of 4 KiB on average: measured, see `docs/decisions/0005-page-size.md`.
+    pub const STANDARD: TreeParams = TreeParams::around(4096);
+
     /// Pages of `target_bytes` on average: at least half of it, and seldom twice as much.
     pub const fn around(target_bytes: u32) -> Self {
         TreeParams {

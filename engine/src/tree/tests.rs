@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind};
 
 /// Pages in memory, counting.
 #[derive(Default)]
-pub(super) struct Memory {
-    pub(super) pages: RefCell<HashMap<BlobId, Bytes>>,
+struct Memory {
+    pages: RefCell<HashMap<BlobId, Bytes>>,
     reads: Cell<usize>,
     writes: Cell<usize>,
 }

@@ -9,18 +9,6 @@ use super::{PASSWORD, Peer, Site, Step};
 
 pub(super) struct Borg(pub(super) PathBuf);
 
-impl Borg {
-    fn base(&self, site: &Site) -> Command {
-        let mut command = Command::new(&self.0);
-        command
-            .env("BORG_REPO", &site.repository)
-            .env("BORG_PASSPHRASE", PASSWORD)
-            .env("BORG_BASE_DIR", &site.cache)
-            .env("BORG_RELOCATED_REPO_ACCESS_IS_OK", "yes");
-        command
-    }
-}
-
 impl Peer for Borg {
     fn name(&self) -> &'static str {
         "borg"
@@ -33,6 +21,15 @@ impl Peer for Borg {
     }
     fn obtain(&self) -> &'static str {
         "pip install borgbackup in a venv (1.4), or apt-get install borgbackup (1.2)"
+    }
+    fn base(&self, site: &Site) -> Command {
+        let mut command = Command::new(&self.0);
+        command
+            .env("BORG_REPO", &site.repository)
+            .env("BORG_PASSPHRASE", PASSWORD)
+            .env("BORG_BASE_DIR", &site.cache)
+            .env("BORG_RELOCATED_REPO_ACCESS_IS_OK", "yes");
+        command
     }
     fn init(&self, site: &Site) -> Command {
         let mut command = self.base(site);

@@ -87,9 +87,51 @@ pub(crate) trait Peer {
     fn version(&self) -> &'static [&'static str] {
         &["--version"]
     }
+    /// The program, told where its repository and cache are.
+    fn base(&self, site: &Site) -> Command;
     /// Makes the repository; not measured.
-    fn init(&self, site: &Site) -> Command;
-    fn command(&self, step: Step, site: &Site) -> Command;
+    fn init(&self, site: &Site) -> Command {
+        let mut command = self.base(site);
+        command.arg("init");
+        command
+    }
+    /// Has `command` make a snapshot, from inside the folder, so that a restore does not repeat
+    /// its whole path.
+    fn snapshot(&self, command: &mut Command, site: &Site) {
+        command.args(["backup", "."]).current_dir(&site.data);
+    }
+    /// Has `command` restore the newest snapshot.
+    fn restore(&self, command: &mut Command, site: &Site) {
+        command.args(["restore", "latest", "--target"]).arg(&site.target);
+    }
+    /// Takes a step; unless a program does otherwise, with restic's words, which most share.
+    fn command(&self, step: Step, site: &Site) -> Command {
+        let mut command = self.base(site);
+        match step {
+            Step::First | Step::Unchanged | Step::Changed => self.snapshot(&mut command, site),
+            Step::Open => {
+                command.arg("snapshots");
+            }
+            Step::Restore => self.restore(&mut command, site),
+            Step::Check => {
+                command.arg("check");
+            }
+            Step::CheckData => {
+                command.args(["check", "--read-data"]);
+            }
+        }
+        command
+    }
+}
+
+/// `program` with the three variables that restic and its kin read, under their own prefix.
+fn with_variables(program: &Path, prefix: &str, site: &Site) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env(format!("{prefix}_REPOSITORY"), &site.repository)
+        .env(format!("{prefix}_PASSWORD"), PASSWORD)
+        .env(format!("{prefix}_CACHE_DIR"), &site.cache);
+    command
 }
 
 /// A program that is there, and one line that says which version.

@@ -4,21 +4,9 @@ use std::{
     process::Command,
 };
 
-use super::{PASSWORD, Peer, Site, Step};
+use super::{Peer, Site, with_variables};
 
 pub(super) struct Restic(pub(super) PathBuf);
-
-impl Restic {
-    fn base(&self, site: &Site) -> Command {
-        let mut command = Command::new(&self.0);
-        command
-            .env("RESTIC_REPOSITORY", &site.repository)
-            .env("RESTIC_PASSWORD", PASSWORD)
-            .env("RESTIC_CACHE_DIR", &site.cache)
-            .arg("--quiet");
-        command
-    }
-}
 
 impl Peer for Restic {
     fn name(&self) -> &'static str {
@@ -36,23 +24,14 @@ impl Peer for Restic {
     fn version(&self) -> &'static [&'static str] {
         &["version"]
     }
+    fn base(&self, site: &Site) -> Command {
+        let mut command = with_variables(&self.0, "RESTIC", site);
+        command.arg("--quiet");
+        command
+    }
     fn init(&self, site: &Site) -> Command {
         let mut command = self.base(site);
         command.args(["init", "--repository-version", "2"]);
-        command
-    }
-    fn command(&self, step: Step, site: &Site) -> Command {
-        let mut command = self.base(site);
-        match step {
-            // From inside the folder, so that a restore does not repeat its whole path.
-            Step::First | Step::Unchanged | Step::Changed => {
-                command.args(["backup", "."]).current_dir(&site.data)
-            }
-            Step::Open => command.arg("snapshots"),
-            Step::Restore => command.args(["restore", "latest", "--target"]).arg(&site.target),
-            Step::Check => command.arg("check"),
-            Step::CheckData => command.args(["check", "--read-data"]),
-        };
         command
     }
 }

@@ -4,21 +4,9 @@ use std::{
     process::Command,
 };
 
-use super::{PASSWORD, Peer, Site, Step};
+use super::{Peer, Site, with_variables};
 
 pub(super) struct Rustic(pub(super) PathBuf);
-
-impl Rustic {
-    fn base(&self, site: &Site) -> Command {
-        let mut command = Command::new(&self.0);
-        command
-            .env("RUSTIC_REPOSITORY", &site.repository)
-            .env("RUSTIC_PASSWORD", PASSWORD)
-            .env("RUSTIC_CACHE_DIR", &site.cache)
-            .env("RUSTIC_NO_PROGRESS", "true");
-        command
-    }
-}
 
 impl Peer for Rustic {
     fn name(&self) -> &'static str {
@@ -33,22 +21,13 @@ impl Peer for Rustic {
     fn obtain(&self) -> &'static str {
         "cargo install rustic-rs"
     }
-    fn init(&self, site: &Site) -> Command {
-        let mut command = self.base(site);
-        command.arg("init");
+    fn base(&self, site: &Site) -> Command {
+        let mut command = with_variables(&self.0, "RUSTIC", site);
+        command.env("RUSTIC_NO_PROGRESS", "true");
         command
     }
-    fn command(&self, step: Step, site: &Site) -> Command {
-        let mut command = self.base(site);
-        match step {
-            Step::First | Step::Unchanged | Step::Changed => {
-                command.args(["backup", "."]).current_dir(&site.data)
-            }
-            Step::Open => command.arg("snapshots"),
-            Step::Restore => command.args(["restore", "latest"]).arg(&site.target),
-            Step::Check => command.arg("check"),
-            Step::CheckData => command.args(["check", "--read-data"]),
-        };
-        command
+    fn restore(&self, command: &mut Command, site: &Site) {
+        // Its target is an argument, not an option.
+        command.args(["restore", "latest"]).arg(&site.target);
     }
 }

@@ -24,5 +24,8 @@ pub mod seal;
 pub mod snapshot;
 pub mod tree;
 
+// Floor 3: this computer's copy of the index.
+pub mod index;
+
 // Plugs into the ports from outside; no room of the engine imports it.
 pub mod folder;

@@ -33,14 +33,14 @@ pub struct PackFooter {
 impl PackFooter {
     /// Length of the sealed footer, in bytes.
     pub fn sealed_len(&self) -> usize {
-        sealed_len(self.encode().len())
+        sealed_len(self.encode_list().len())
     }
 
     /// The sealed footer of the pack with this header, to stand at `position`.
     ///
     /// A pack has one footer: its key seals one text.
     pub fn seal(&self, keys: &Keys, header: &PackHeader, position: u64) -> Vec<u8> {
-        let list = self.encode();
+        let list = self.encode_list();
         let list_len = u32::try_from(list.len()).expect("because a pack is small");
         let mut text = Vec::with_capacity(sealed_len(list.len()));
         text.extend_from_slice(&list_len.to_le_bytes());
@@ -64,7 +64,8 @@ impl PackFooter {
         PackFooter::decode(text, position).map_err(|e| damaged().because(e))
     }
 
-    fn encode(&self) -> Vec<u8> {
+    /// The list of blocks and blobs, as footers and index segments write it.
+    pub fn encode_list(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.blocks.len() * 8 + self.blobs.len() * 40);
         put_varint(&mut out, self.blocks.len() as u64);
         let mut end = HEADER_END;
@@ -88,7 +89,16 @@ impl PackFooter {
     fn decode(text: &[u8], position: u64) -> Result<Self, Malformed> {
         let mut text = Decoder::new(text);
         let len = text.u32("list length")? as usize;
-        let mut list = Decoder::new(text.take(len, "list")?);
+        PackFooter::decode_list(text.take(len, "list")?, position)
+    }
+
+    /// The footer whose list is `list`, in a pack whose blocks end at `position` at the latest.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` when a block or blob does not lie where it can.
+    pub fn decode_list(list: &[u8], position: u64) -> Result<Self, Malformed> {
+        let mut list = Decoder::new(list);
         let number = |list: &mut Decoder<'_>, what| {
             u32::try_from(list.varint(what)?).map_err(|_| Malformed(what))
         };

@@ -37,11 +37,13 @@ impl PackKind {
         }
     }
 
-    const fn code(self) -> u8 {
+    /// The byte that says which kind it is.
+    pub const fn code(self) -> u8 {
         code_of(self.object_kind())
     }
 
-    fn of_code(code: u8) -> Option<Self> {
+    /// The kind that `code` says.
+    pub fn of_code(code: u8) -> Option<Self> {
         [PackKind::Meta, PackKind::Data].into_iter().find(|kind| kind.code() == code)
     }
 }

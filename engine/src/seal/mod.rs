@@ -27,5 +27,8 @@ pub use block::{Codec, Compressor, decompress};
 pub use keys::{Keys, RootSecret, random_array};
 pub use object::{OBJECT_HEADER_LEN, code_of, open_object, seal_object};
 pub use recipient::{RecipientPublic, RecipientSecret, SessionKey};
-pub use sign::{Certificate, SIGNATURE_LEN, Signer, WriterId, WriterRole, verify_signature};
+pub use sign::{
+    Certificate, SIGNATURE_LEN, Signer, WriterId, WriterRole, open_record, sign_record,
+    verify_signature,
+};
 pub use slot::{KdfCost, RecoveryKey, Slot, SlotKind, SlotSecrets};

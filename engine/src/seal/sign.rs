@@ -1,4 +1,5 @@
 //! Who wrote it: Ed25519 signatures of writers, certified by the repository's root.
+use crate::codec::Malformed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RepositoryId;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -136,6 +137,39 @@ pub fn verify_signature(
         .map_err(|_| {
             Error::new(ErrorKind::Damaged, format!("verifying the signature of a {purpose}"))
         })
+}
+
+/// `body` behind its writer's public key (32 bytes) and signature (64 bytes).
+pub fn sign_record(
+    signer: &Signer,
+    repository: RepositoryId,
+    purpose: &str,
+    body: &[u8],
+) -> Vec<u8> {
+    let signature = signer.sign(repository, purpose, body);
+    [signer.public().as_slice(), &signature, body].concat()
+}
+
+/// The body that [`sign_record`] signed, and its writer, if `certified` vouches for it.
+///
+/// # Errors
+///
+/// [`Damaged`](ErrorKind::Damaged) when it is cut off, the signature is wrong, or `certified` does
+/// not know the public key.
+pub fn open_record<'a>(
+    bytes: &'a [u8],
+    repository: RepositoryId,
+    purpose: &str,
+    certified: impl FnOnce(&[u8; 32]) -> Option<WriterId>,
+) -> Result<(WriterId, &'a [u8])> {
+    let damaged = |what| {
+        Error::new(ErrorKind::Damaged, format!("reading a {purpose}")).because(Malformed(what))
+    };
+    let (public, rest) = bytes.split_first_chunk::<32>().ok_or_else(|| damaged("writer"))?;
+    let (signature, body) = rest.split_first_chunk::<64>().ok_or_else(|| damaged("signature"))?;
+    let writer = certified(public).ok_or_else(|| damaged("a writer of this repository"))?;
+    verify_signature(public, repository, purpose, body, signature)?;
+    Ok((writer, body))
 }
 
 const CERTIFICATE: &str = "writer certificate";

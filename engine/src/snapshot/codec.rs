@@ -14,7 +14,7 @@ use crate::id::{BlobId, RepositoryId, SessionId, SnapshotId};
 use crate::node::Time;
 use crate::path::TreePath;
 use crate::progress::FaultKind;
-use crate::seal::{Signer, WriterId, verify_signature};
+use crate::seal::{Signer, WriterId, open_record, sign_record};
 use crate::tree::PageRef;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -74,8 +74,7 @@ pub fn encode(snapshot: &Snapshot, repository: RepositoryId, signer: &Signer) ->
     debug_assert_eq!(snapshot.writer, signer.writer(), "a writer signs what it wrote");
     let map = rmp_serde::to_vec_named(&Written::from(snapshot))
         .expect("because every field has a MessagePack form");
-    let signature = signer.sign(repository, PURPOSE, &map);
-    [signer.public().as_slice(), &signature, &map].concat()
+    sign_record(signer, repository, PURPOSE, &map)
 }
 
 /// The snapshot that `bytes` spell, when the writer that `certified` vouches for signed it.
@@ -95,10 +94,7 @@ pub fn decode(
     if bytes.len() > SNAPSHOT_LEN_MAX {
         return Err(damaged("length"));
     }
-    let (public, rest) = bytes.split_first_chunk::<32>().ok_or_else(|| damaged("writer"))?;
-    let (signature, map) = rest.split_first_chunk::<64>().ok_or_else(|| damaged("signature"))?;
-    let writer = certified(public).ok_or_else(|| damaged("a writer of this repository"))?;
-    verify_signature(public, repository, PURPOSE, map, signature)?;
+    let (writer, map) = open_record(bytes, repository, PURPOSE, certified)?;
     let mut reader = map;
     let written: Written = rmp_serde::from_read(&mut reader)
         .map_err(|e| Error::new(ErrorKind::Damaged, "reading a snapshot").because(e))?;

@@ -1,0 +1,122 @@
+//! Who stores a blob: decided once, in one step, under one lock.
+use super::tables::Spot;
+use super::{Index, IndexedPack, known, spots};
+use crate::error::Result;
+use crate::id::{BlobId, SegmentId};
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+/// Rows of stored packs are kept in memory until there are this many, and then written sorted.
+const WAITING_MAX: usize = 100_000;
+
+/// Answer to "may I store this blob?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a fresh claim obliges the caller to store the blob"]
+pub enum Claim {
+    /// Nobody has it and nobody is storing it. The caller now must.
+    Fresh,
+    /// It is stored, or another worker is storing it.
+    Known,
+}
+
+/// Blobs of this session that the file does not know yet.
+#[derive(Default)]
+pub(super) struct Claims {
+    /// `None`: claimed, its pack is not stored yet.
+    held: HashMap<BlobId, Option<Spot>>,
+    stored: usize,
+}
+
+impl Claims {
+    pub(super) fn stored(&self, id: &BlobId) -> Option<Spot> {
+        self.held.get(id).copied().flatten()
+    }
+}
+
+impl Index {
+    /// Claims the right to store `id`: the one place where duplicates are decided.
+    ///
+    /// Looking up and claiming are one step under one lock, so of any number of workers that
+    /// offer the same blob exactly one is told [`Claim::Fresh`]. A blob that lies only in
+    /// condemned packs is fresh. Claims live in memory only: rows are written when a pack is
+    /// stored, so a crashed run leaves no false "known".
+    ///
+    /// # Errors
+    ///
+    /// The file could not be read.
+    pub fn claim(&self, id: &BlobId) -> Result<Claim> {
+        let mut claims = self.claims();
+        if claims.held.contains_key(id) {
+            return Ok(Claim::Known);
+        }
+        let spots = self.spots_in_file(id)?;
+        let packs = self.packs();
+        if spots.iter().any(|spot| packs.is_reliable(spot.pack)) {
+            return Ok(Claim::Known);
+        }
+        claims.held.insert(*id, None);
+        Ok(Claim::Fresh)
+    }
+
+    /// Notes that this session's `pack` is stored, durably.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written.
+    pub fn record_pack(&self, pack: &IndexedPack) -> Result<()> {
+        let number = {
+            let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
+            let (number, new) = packs.number_of(known(pack));
+            if new {
+                self.write(&[(number, known(pack))], &mut [], &[], &[])?;
+            }
+            packs.add_own(number);
+            number
+        };
+        let full = {
+            let mut claims = self.claims();
+            for (id, spot) in spots(pack, number) {
+                if claims.held.insert(id, Some(spot)).flatten().is_none() {
+                    claims.stored += 1;
+                }
+            }
+            claims.stored >= WAITING_MAX
+        };
+        if full { self.flush_rows() } else { Ok(()) }
+    }
+
+    /// Writes the rows that wait in memory.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written.
+    pub fn flush_rows(&self) -> Result<()> {
+        let mut claims = self.claims();
+        let waiting = claims.held.iter().filter_map(|(id, spot)| Some((*id, (*spot)?)));
+        let mut rows: Vec<_> = waiting.map(|(id, spot)| spot.row(&id)).collect();
+        self.write(&[], &mut rows, &[], &[])?;
+        claims.held.retain(|_, spot| spot.is_none());
+        claims.stored = 0;
+        Ok(())
+    }
+
+    /// Notes that a segment of this session, listing packs already recorded, is stored.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written.
+    pub fn record_own_segment(&self, id: SegmentId, packs: &[IndexedPack]) -> Result<()> {
+        self.flush_rows()?;
+        let mut list = self.packs.write().unwrap_or_else(PoisonError::into_inner);
+        let numbers = packs.iter().map(|pack| list.number_of(known(pack)).0).collect();
+        let refers = super::Refers { packs: numbers, tombstones: Vec::new() };
+        self.write(&[], &mut [], &[(id, refers.clone())], &[])?;
+        list.add_segment(id, refers);
+        Ok(())
+    }
+
+    /// Gives up all claims whose packs were never stored: a run has failed.
+    pub fn forget_claims(&self) {
+        self.claims().held.retain(|_, spot| spot.is_some());
+    }
+}

@@ -1,0 +1,129 @@
+//! Which packs exist, by number: small enough to be in memory whole.
+use super::tables::{KnownPack, Refers};
+use crate::id::{PackId, SegmentId};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// The packs that segments list, less those that tombstones bury, and this session's own.
+#[derive(Default)]
+pub(super) struct PackList {
+    known: Vec<KnownPack>,
+    numbers: HashMap<PackId, u32>,
+    pub(super) segments: BTreeMap<SegmentId, Refers>,
+    listed: HashSet<u32>,
+    buried: HashSet<PackId>,
+    /// Packs of this process that no segment lists yet.
+    own: HashSet<u32>,
+    /// Packs that a sweeper has marked: readable, and never to be relied on by what is written.
+    condemned: HashSet<PackId>,
+}
+
+impl PackList {
+    pub(super) fn load(known: Vec<KnownPack>, segments: BTreeMap<SegmentId, Refers>) -> Self {
+        let numbers = known.iter().enumerate().map(|(n, pack)| (pack.id, number(n))).collect();
+        let mut list = PackList { known, numbers, segments, ..PackList::default() };
+        list.settle();
+        list
+    }
+
+    /// The pack's number; a new one for a pack that has none.
+    pub(super) fn number_of(&mut self, pack: KnownPack) -> (u32, bool) {
+        if let Some(known) = self.numbers.get(&pack.id) {
+            return (*known, false);
+        }
+        let new = number(self.known.len());
+        self.known.push(pack);
+        self.numbers.insert(pack.id, new);
+        (new, true)
+    }
+
+    pub(super) fn add_segment(&mut self, id: SegmentId, refers: Refers) {
+        self.listed.extend(&refers.packs);
+        self.buried.extend(&refers.tombstones);
+        self.segments.insert(id, refers);
+    }
+
+    pub(super) fn drop_segments(&mut self, gone: &[SegmentId]) {
+        for id in gone {
+            self.segments.remove(id);
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.listed = self.segments.values().flat_map(|refers| &refers.packs).copied().collect();
+        let buried = self.segments.values().flat_map(|refers| &refers.tombstones);
+        self.buried = buried.copied().collect();
+    }
+
+    pub(super) fn add_own(&mut self, pack: u32) {
+        self.own.insert(pack);
+    }
+
+    pub(super) fn set_condemned(&mut self, packs: HashSet<PackId>) {
+        self.condemned = packs;
+    }
+
+    pub(super) fn has_condemned(&self) -> bool {
+        !self.condemned.is_empty()
+    }
+
+    /// The pack, if blobs may be read from it.
+    pub(super) fn live(&self, pack: u32) -> Option<&KnownPack> {
+        let known = self.known.get(pack as usize)?;
+        let stands = self.listed.contains(&pack) || self.own.contains(&pack);
+        (stands && !self.buried.contains(&known.id)).then_some(known)
+    }
+
+    /// Whether what is written now may rely on the pack.
+    pub(super) fn is_reliable(&self, pack: u32) -> bool {
+        self.live(pack).is_some_and(|known| !self.condemned.contains(&known.id))
+    }
+
+    pub(super) fn live_packs(&self) -> impl Iterator<Item = &KnownPack> {
+        (0..self.known.len()).filter_map(|n| self.live(number(n)))
+    }
+}
+
+fn number(position: usize) -> u32 {
+    u32::try_from(position).expect("because four thousand million packs are 128 PiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SessionId;
+    use crate::pack::PackKind;
+
+    fn pack(n: u8) -> KnownPack {
+        let (id, session) = (PackId::from_bytes([n; 32]), SessionId::from_bytes([n; 16]));
+        KnownPack { id, kind: PackKind::Data, session, pack_len: 1 }
+    }
+
+    fn segment(n: u8) -> SegmentId {
+        SegmentId::from_bytes([n; 32])
+    }
+
+    #[test]
+    fn a_pack_is_live_while_some_segment_lists_it_and_no_tombstone_buries_it() {
+        let mut list = PackList::default();
+        let (first, new) = list.number_of(pack(1));
+        assert!(new && list.live(first).is_none(), "a number alone is no life");
+        list.add_segment(segment(1), Refers { packs: vec![first], tombstones: vec![] });
+        list.add_segment(segment(2), Refers { packs: vec![first], tombstones: vec![] });
+        list.drop_segments(&[segment(1)]);
+        assert!(list.live(first).is_some(), "another segment lists it");
+        list.add_segment(segment(3), Refers { packs: vec![], tombstones: vec![pack(1).id] });
+        assert!(list.live(first).is_none());
+        list.add_own(first);
+        assert!(list.live(first).is_none(), "buried stays buried");
+    }
+
+    #[test]
+    fn a_condemned_pack_is_read_and_not_relied_on() {
+        let mut list = PackList::default();
+        let (first, _) = list.number_of(pack(1));
+        list.add_own(first);
+        list.set_condemned([pack(1).id].into());
+        assert!(list.live(first).is_some() && !list.is_reliable(first));
+    }
+}

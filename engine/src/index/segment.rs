@@ -1,0 +1,185 @@
+//! A stretch of the index as it is kept on the backend: which packs hold which blobs, and which
+//! packs are gone.
+//!
+//! Plaintext: the writer's public key and signature (purpose `index segment`), then number of
+//! packs, and per pack id (32 bytes), kind (1), session (16), length, and its list of blocks and
+//! blobs (as [`PackFooter`] writes it, behind its length); then number of tombstones, and per
+//! tombstone the id of a pack. Numbers are varints. All of it is sealed as one object.
+//!
+//! Segments only ever add. A sweep names the packs it deletes in a tombstone and rewrites nothing:
+//! rewriting was modelled and loses data (`docs/crash-safety.md`).
+use crate::backend::ObjectKind;
+use crate::codec::{Decoder, Malformed, put_bytes, put_varint};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{PackId, SessionId};
+use crate::pack::{PACK_LEN_MAX, PackFooter, PackKind};
+use crate::seal::{Keys, WriterId, open_object, open_record, seal_object, sign_record};
+
+/// The longest segment, in bytes, before it is sealed.
+pub const SEGMENT_LEN_MAX: usize = 64 << 20;
+
+/// The longest list of one pack, in bytes.
+const LIST_LEN_MAX: usize = 32 << 20;
+
+const PURPOSE: &str = "index segment";
+
+/// What a segment says of one pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedPack {
+    /// The pack.
+    pub id: PackId,
+    /// What it holds.
+    pub kind: PackKind,
+    /// The session that wrote it.
+    pub session: SessionId,
+    /// Its length, in bytes.
+    pub pack_len: u64,
+    /// Its blocks and blobs.
+    pub footer: PackFooter,
+}
+
+/// Rows that were added, and packs that are gone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IndexSegment {
+    /// Packs with all they hold.
+    pub packs: Vec<IndexedPack>,
+    /// Packs that a sweep deletes; they stay gone whatever other segments say.
+    pub tombstones: Vec<PackId>,
+}
+
+impl IndexSegment {
+    /// The signed and sealed object.
+    ///
+    /// # Errors
+    ///
+    /// No random bytes; [`Invalid`](ErrorKind::Invalid) past [`SEGMENT_LEN_MAX`].
+    pub fn seal(&self, keys: &Keys) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        put_varint(&mut body, self.packs.len() as u64);
+        for pack in &self.packs {
+            body.extend_from_slice(pack.id.as_bytes());
+            body.push(pack.kind.code());
+            body.extend_from_slice(pack.session.as_bytes());
+            put_varint(&mut body, pack.pack_len);
+            put_bytes(&mut body, &pack.footer.encode_list());
+        }
+        put_varint(&mut body, self.tombstones.len() as u64);
+        for pack in &self.tombstones {
+            body.extend_from_slice(pack.as_bytes());
+        }
+        let record = sign_record(&keys.signer, keys.repository(), PURPOSE, &body);
+        if record.len() > SEGMENT_LEN_MAX {
+            return Err(Error::new(ErrorKind::Invalid, "sealing an index segment over 64 MiB"));
+        }
+        seal_object(keys, ObjectKind::IndexSegment, &record)
+    }
+
+    /// The segment that `object` is, when a certified writer signed it.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](ErrorKind::Damaged); [`TooNew`](ErrorKind::TooNew) for a later format.
+    pub fn open(
+        keys: &Keys,
+        object: &[u8],
+        certified: impl FnOnce(&[u8; 32]) -> Option<WriterId>,
+    ) -> Result<(WriterId, Self)> {
+        let record = open_object(keys, ObjectKind::IndexSegment, object, SEGMENT_LEN_MAX)?;
+        let (writer, body) = open_record(&record, keys.repository(), PURPOSE, certified)?;
+        let segment = IndexSegment::decode(body)
+            .map_err(|e| Error::new(ErrorKind::Damaged, "reading an index segment").because(e))?;
+        Ok((writer, segment))
+    }
+
+    fn decode(body: &[u8]) -> Result<Self, Malformed> {
+        let mut from = Decoder::new(body);
+        // A pack takes at least 53 bytes, a tombstone 32: no count allocates more than was read.
+        let count = from.count(from.remaining() / 53, "pack count")?;
+        let mut packs = Vec::with_capacity(count);
+        for _ in 0..count {
+            let id = PackId::from_bytes(from.array("pack id")?);
+            let kind = PackKind::of_code(from.u8("pack kind")?).ok_or(Malformed("pack kind"))?;
+            let session = SessionId::from_bytes(from.array("session")?);
+            let pack_len = from.varint("pack length")?;
+            if pack_len > PACK_LEN_MAX {
+                return Err(Malformed("pack length"));
+            }
+            let list = from.bytes(LIST_LEN_MAX, "list of blobs")?;
+            let footer = PackFooter::decode_list(list, pack_len)?;
+            packs.push(IndexedPack { id, kind, session, pack_len, footer });
+        }
+        let count = from.count(from.remaining() / 32, "tombstone count")?;
+        let mut tombstones = Vec::with_capacity(count);
+        for _ in 0..count {
+            tombstones.push(PackId::from_bytes(from.array("tombstone")?));
+        }
+        from.finish("end of segment")?;
+        Ok(IndexSegment { packs, tombstones })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{BlobId, RepositoryId};
+    use crate::pack::{BlobEntry, BlockEntry};
+    use crate::seal::{RecipientSecret, RootSecret, Signer};
+    use proptest::prelude::*;
+
+    fn keys(signer: u8) -> Keys {
+        let recipient = RecipientSecret::from_bytes([3; 32]).unwrap();
+        let root = RootSecret::from_bytes([2; 32]);
+        let here = RepositoryId::from_bytes([1; 16]);
+        Keys::full(here, &root, recipient, Signer::from_seed(&[signer; 32]))
+    }
+
+    fn segment() -> IndexSegment {
+        let blocks = vec![
+            BlockEntry { offset: 124, stored_len: 500, raw_len: 900 },
+            BlockEntry { offset: 700, stored_len: 60, raw_len: 43 },
+        ];
+        let blob = |n: u8, block, offset, len| BlobEntry {
+            id: BlobId::from_bytes([n; 32]),
+            block,
+            offset,
+            len,
+        };
+        let blobs = vec![blob(1, 0, 0, 400), blob(2, 0, 400, 500), blob(3, 1, 0, 43)];
+        let pack = IndexedPack {
+            id: PackId::from_bytes([9; 32]),
+            kind: PackKind::Data,
+            session: SessionId::from_bytes([8; 16]),
+            pack_len: 4096,
+            footer: PackFooter { blocks, blobs },
+        };
+        IndexSegment { packs: vec![pack], tombstones: vec![PackId::from_bytes([7; 32])] }
+    }
+
+    #[test]
+    fn a_segment_opens_as_it_was_sealed_and_only_for_a_certified_writer() {
+        let keys = keys(4);
+        let sealed = segment().seal(&keys).unwrap();
+        let ours = keys.signer.public();
+        let known = |public: &[u8; 32]| (*public == ours).then(|| keys.signer.writer());
+        let (writer, opened) = IndexSegment::open(&keys, &sealed, known).unwrap();
+        assert_eq!((writer, opened), (keys.signer.writer(), segment()));
+        let stranger = IndexSegment::open(&keys, &sealed, |_| None).unwrap_err();
+        assert_eq!(stranger.kind(), ErrorKind::Damaged);
+    }
+
+    #[test]
+    fn a_blob_outside_its_pack_is_refused() {
+        let mut wrong = segment();
+        wrong.packs[0].pack_len = 600;
+        let sealed = wrong.seal(&keys(4)).unwrap();
+        let opened = IndexSegment::open(&keys(4), &sealed, |_| Some(keys(4).signer.writer()));
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::Damaged);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = IndexSegment::decode(&bytes);
+        }
+    }
+}

@@ -27,5 +27,8 @@ pub mod tree;
 // Floor 3: this computer's copy of the index.
 pub mod index;
 
+// Floor 4: an opened store.
+pub mod repository;
+
 // Plugs into the ports from outside; no room of the engine imports it.
 pub mod folder;

@@ -3,7 +3,7 @@ use super::tables::FILES;
 use super::{Index, local, redb_failed};
 use crate::error::Result;
 use crate::source::FileStat;
-use redb::{ReadOnlyTable, ReadableDatabase, ReadableTable};
+use redb::{ReadOnlyTable, ReadableDatabase};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 

@@ -259,6 +259,11 @@ impl Index {
         Ok(spots)
     }
 
+    /// The pack, if blobs may be read from it.
+    pub fn live_pack(&self, id: &PackId) -> Option<KnownPack> {
+        self.packs().live_by_id(id).copied()
+    }
+
     /// Packs that exist.
     pub fn live_packs(&self) -> Vec<KnownPack> {
         self.packs().live_packs().copied().collect()
@@ -280,7 +285,7 @@ impl Index {
         };
         for pack in packs.live_packs() {
             totals.stored_bytes += pack.pack_len;
-            match pack.kind {
+            match pack.header.kind {
                 crate::pack::PackKind::Data => totals.data_packs += 1,
                 crate::pack::PackKind::Meta => totals.meta_packs += 1,
             }
@@ -371,8 +376,8 @@ impl Index {
 }
 
 fn known(pack: &IndexedPack) -> KnownPack {
-    let IndexedPack { id, kind, session, pack_len, .. } = *pack;
-    KnownPack { id, kind, session, pack_len }
+    let IndexedPack { id, header, pack_len, .. } = *pack;
+    KnownPack { id, header, pack_len }
 }
 
 fn spots(pack: &IndexedPack, number: u32) -> impl Iterator<Item = (BlobId, Spot)> + '_ {

@@ -74,6 +74,10 @@ impl PackList {
         (stands && !self.buried.contains(&known.id)).then_some(known)
     }
 
+    pub(super) fn live_by_id(&self, id: &PackId) -> Option<&KnownPack> {
+        self.live(*self.numbers.get(id)?)
+    }
+
     /// Whether what is written now may rely on the pack.
     pub(super) fn is_reliable(&self, pack: u32) -> bool {
         self.live(pack).is_some_and(|known| !self.condemned.contains(&known.id))
@@ -92,11 +96,17 @@ fn number(position: usize) -> u32 {
 mod tests {
     use super::*;
     use crate::id::SessionId;
-    use crate::pack::PackKind;
+    use crate::pack::{PackHeader, PackKind};
 
     fn pack(n: u8) -> KnownPack {
-        let (id, session) = (PackId::from_bytes([n; 32]), SessionId::from_bytes([n; 16]));
-        KnownPack { id, kind: PackKind::Data, session, pack_len: 1 }
+        let header = PackHeader {
+            kind: PackKind::Data,
+            session: SessionId::from_bytes([n; 16]),
+            salt: [0; 32],
+            encapsulated: [0; 32],
+            committed: [0; 32],
+        };
+        KnownPack { id: PackId::from_bytes([n; 32]), header, pack_len: 1 }
     }
 
     fn segment(n: u8) -> SegmentId {

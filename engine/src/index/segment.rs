@@ -2,8 +2,8 @@
 //! packs are gone.
 //!
 //! Plaintext: the writer's public key and signature (purpose `index segment`), then number of
-//! packs, and per pack id (32 bytes), kind (1), session (16), length, and its list of blocks and
-//! blobs (as [`PackFooter`] writes it, behind its length); then number of tombstones, and per
+//! packs, and per pack id (32 bytes), header (124), length, and its list of blocks and blobs (as
+//! [`PackFooter`] writes it, behind its length); then number of tombstones, and per
 //! tombstone the id of a pack. Numbers are varints. All of it is sealed as one object.
 //!
 //! Segments only ever add. A sweep names the packs it deletes in a tombstone and rewrites nothing:
@@ -11,8 +11,8 @@
 use crate::backend::ObjectKind;
 use crate::codec::{Decoder, Malformed, put_bytes, put_varint};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{PackId, SessionId};
-use crate::pack::{PACK_LEN_MAX, PackFooter, PackKind};
+use crate::id::PackId;
+use crate::pack::{PACK_LEN_MAX, PackFooter, PackHeader};
 use crate::seal::{Keys, WriterId, open_object, open_record, seal_object, sign_record};
 
 /// The longest segment, in bytes, before it is sealed.
@@ -28,10 +28,8 @@ const PURPOSE: &str = "index segment";
 pub struct IndexedPack {
     /// The pack.
     pub id: PackId,
-    /// What it holds.
-    pub kind: PackKind,
-    /// The session that wrote it.
-    pub session: SessionId,
+    /// Its first bytes: what it holds, who wrote it, and how its key is found without reading it.
+    pub header: PackHeader,
     /// Its length, in bytes.
     pub pack_len: u64,
     /// Its blocks and blobs.
@@ -58,8 +56,7 @@ impl IndexSegment {
         put_varint(&mut body, self.packs.len() as u64);
         for pack in &self.packs {
             body.extend_from_slice(pack.id.as_bytes());
-            body.push(pack.kind.code());
-            body.extend_from_slice(pack.session.as_bytes());
+            body.extend_from_slice(&pack.header.encode());
             put_varint(&mut body, pack.pack_len);
             put_bytes(&mut body, &pack.footer.encode_list());
         }
@@ -93,20 +90,20 @@ impl IndexSegment {
 
     fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let mut from = Decoder::new(body);
-        // A pack takes at least 53 bytes, a tombstone 32: no count allocates more than was read.
-        let count = from.count(from.remaining() / 53, "pack count")?;
+        // A pack takes at least 158 bytes, a tombstone 32: no count allocates more than was read.
+        let count = from.count(from.remaining() / 158, "pack count")?;
         let mut packs = Vec::with_capacity(count);
         for _ in 0..count {
             let id = PackId::from_bytes(from.array("pack id")?);
-            let kind = PackKind::of_code(from.u8("pack kind")?).ok_or(Malformed("pack kind"))?;
-            let session = SessionId::from_bytes(from.array("session")?);
+            let header = PackHeader::decode(&from.array("pack header")?)
+                .map_err(|_| Malformed("pack header"))?;
             let pack_len = from.varint("pack length")?;
             if pack_len > PACK_LEN_MAX {
                 return Err(Malformed("pack length"));
             }
             let list = from.bytes(LIST_LEN_MAX, "list of blobs")?;
             let footer = PackFooter::decode_list(list, pack_len)?;
-            packs.push(IndexedPack { id, kind, session, pack_len, footer });
+            packs.push(IndexedPack { id, header, pack_len, footer });
         }
         let count = from.count(from.remaining() / 32, "tombstone count")?;
         let mut tombstones = Vec::with_capacity(count);
@@ -121,8 +118,8 @@ impl IndexSegment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{BlobId, RepositoryId};
-    use crate::pack::{BlobEntry, BlockEntry};
+    use crate::id::{BlobId, RepositoryId, SessionId};
+    use crate::pack::{BlobEntry, BlockEntry, PackKind};
     use crate::seal::{RecipientSecret, RootSecret, Signer};
     use proptest::prelude::*;
 
@@ -147,8 +144,13 @@ mod tests {
         let blobs = vec![blob(1, 0, 0, 400), blob(2, 0, 400, 500), blob(3, 1, 0, 43)];
         let pack = IndexedPack {
             id: PackId::from_bytes([9; 32]),
-            kind: PackKind::Data,
-            session: SessionId::from_bytes([8; 16]),
+            header: PackHeader {
+                kind: PackKind::Data,
+                session: SessionId::from_bytes([8; 16]),
+                salt: [1; 32],
+                encapsulated: [2; 32],
+                committed: [3; 32],
+            },
             pack_len: 4096,
             footer: PackFooter { blocks, blobs },
         };

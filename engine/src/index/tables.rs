@@ -3,7 +3,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `blobs` | blob id (32), pack number (4, big-endian) | block offset, stored length, raw length, ordinal, offset in the block, length (6 × 4) |
-//! | `packs` | pack number (4) | pack id (32), kind (1), session (16), length (8) |
+//! | `packs` | pack number (4) | pack id (32), header (124), length (8) |
 //! | `segments` | segment id (32) | numbers of the packs it lists, behind their count; ids of the packs it buries |
 //! | `snapshots` | snapshot id (32) | the object as stored: sealed |
 //! | `files` | path of a file on this computer | what it looked like when it was read: see [`FileMemory`](super::FileMemory) |
@@ -12,20 +12,24 @@
 //! Keys and values are bytes of our own layout, so that no change of redb's encodings matters.
 //! Numbers are little-endian where not said otherwise.
 use crate::codec::{Decoder, Malformed, put_varint};
-use crate::id::{BlobId, PackId, SegmentId, SessionId};
-use crate::pack::{BlobLocation, BlockEntry, PackKind};
+use crate::id::{BlobId, PackId, SegmentId};
+use crate::pack::{BlobLocation, BlockEntry, HEADER_LEN, PackHeader};
 use redb::TableDefinition;
 
 /// Version of these tables; a file of another version is dropped and made anew.
 pub(super) const SCHEMA: &[u8] = b"devsnap index 1";
 
 pub(super) const BLOBS: TableDefinition<'_, &[u8; 36], &[u8; 24]> = TableDefinition::new("blobs");
-pub(super) const PACKS: TableDefinition<'_, &[u8; 4], &[u8; 57]> = TableDefinition::new("packs");
+pub(super) const PACKS: TableDefinition<'_, &[u8; 4], &[u8; PACK_ROW]> =
+    TableDefinition::new("packs");
 pub(super) const SEGMENTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("segments");
 pub(super) const SNAPSHOTS: TableDefinition<'_, &[u8; 32], &[u8]> =
     TableDefinition::new("snapshots");
 pub(super) const FILES: TableDefinition<'_, &[u8], &[u8; 72]> = TableDefinition::new("files");
 pub(super) const META: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("meta");
+
+/// Length of a row of `packs`, in bytes.
+const PACK_ROW: usize = 32 + HEADER_LEN + 8;
 
 /// A row of `blobs`, key and value.
 pub(super) type BlobRow = ([u8; 36], [u8; 24]);
@@ -90,30 +94,27 @@ pub(super) fn blob_key(id: &BlobId, pack: u32) -> [u8; 36] {
 pub struct KnownPack {
     /// The pack.
     pub id: PackId,
-    /// What it holds.
-    pub kind: PackKind,
-    /// The session that wrote it.
-    pub session: SessionId,
+    /// Its first bytes: what it holds, who wrote it, and how its key is found.
+    pub header: PackHeader,
     /// Its length, in bytes.
     pub pack_len: u64,
 }
 
 impl KnownPack {
-    pub(super) fn encode(&self) -> [u8; 57] {
-        let mut value = [0; 57];
+    pub(super) fn encode(&self) -> [u8; PACK_ROW] {
+        let mut value = [0; PACK_ROW];
         value[..32].copy_from_slice(self.id.as_bytes());
-        value[32] = self.kind.code();
-        value[33..49].copy_from_slice(self.session.as_bytes());
-        value[49..].copy_from_slice(&self.pack_len.to_le_bytes());
+        value[32..32 + HEADER_LEN].copy_from_slice(&self.header.encode());
+        value[32 + HEADER_LEN..].copy_from_slice(&self.pack_len.to_le_bytes());
         value
     }
 
-    pub(super) fn decode(value: &[u8; 57]) -> Result<Self, Malformed> {
+    pub(super) fn decode(value: &[u8; PACK_ROW]) -> Result<Self, Malformed> {
         let mut from = Decoder::new(value);
         Ok(KnownPack {
             id: PackId::from_bytes(from.array("pack id")?),
-            kind: PackKind::of_code(from.u8("pack kind")?).ok_or(Malformed("pack kind"))?,
-            session: SessionId::from_bytes(from.array("session")?),
+            header: PackHeader::decode(&from.array("pack header")?)
+                .map_err(|_| Malformed("pack header"))?,
             pack_len: from.u64("pack length")?,
         })
     }
@@ -162,6 +163,8 @@ pub(super) fn segment_key(id: &SegmentId) -> &[u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::SessionId;
+    use crate::pack::PackKind;
 
     #[test]
     fn rows_survive_the_round_trip() {
@@ -171,8 +174,13 @@ mod tests {
         assert_eq!(Spot::of_row(&key, &value), spot);
         let pack = KnownPack {
             id: PackId::from_bytes([1; 32]),
-            kind: PackKind::Meta,
-            session: SessionId::from_bytes([2; 16]),
+            header: PackHeader {
+                kind: PackKind::Meta,
+                session: SessionId::from_bytes([2; 16]),
+                salt: [3; 32],
+                encapsulated: [4; 32],
+                committed: [5; 32],
+            },
             pack_len: 1 << 40,
         };
         assert_eq!(KnownPack::decode(&pack.encode()), Ok(pack));

@@ -1,6 +1,6 @@
 use super::*;
 use crate::id::SessionId;
-use crate::pack::{BlobEntry, BlockEntry, PackFooter, PackKind};
+use crate::pack::{BlobEntry, BlockEntry, PackFooter, PackHeader, PackKind};
 use crate::source::FileStat;
 
 const HERE: RepositoryId = RepositoryId::from_bytes([1; 16]);
@@ -19,8 +19,13 @@ fn pack(n: u8, blobs: &[u8]) -> IndexedPack {
     };
     IndexedPack {
         id: PackId::from_bytes([n; 32]),
-        kind: PackKind::Data,
-        session: SessionId::from_bytes([5; 16]),
+        header: PackHeader {
+            kind: PackKind::Data,
+            session: SessionId::from_bytes([5; 16]),
+            salt: [n; 32],
+            encapsulated: [0; 32],
+            committed: [0; 32],
+        },
         pack_len: 4096,
         footer: PackFooter {
             blocks: vec![block],

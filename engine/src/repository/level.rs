@@ -1,0 +1,132 @@
+//! Bringing this computer's copy level with the store: what is new is fetched, what is gone is
+//! dropped, what is damaged is told and read from pack footers instead.
+use super::{Repository, gc};
+use crate::backend::{ObjectInfo, ObjectKey, ObjectKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{PackId, SegmentId};
+use crate::index::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
+use crate::pack::{HEADER_LEN, PACK_LEN_MAX, PackFooter, PackHeader, TRAILER_LEN, read_trailer};
+use std::collections::BTreeSet;
+
+/// Segments are recorded together until they hold this many blobs: rows go in sorted.
+const ROWS_AT_ONCE: usize = 300_000;
+
+/// A sealed segment is hardly longer than its plaintext.
+const SEALED_SEGMENT_MAX: u64 = SEGMENT_LEN_MAX as u64 + 1024;
+
+/// What bringing the index level found.
+#[derive(Debug, Default)]
+pub struct Level {
+    /// Segments that could not be read, and why. What they listed is unknown until a
+    /// [`heal`](Repository::find_unlisted_packs) finds it.
+    pub unreadable_segments: Vec<(String, Error)>,
+}
+
+impl Repository {
+    /// Brings the local index level: marks of sweepers first, then segments. This order is part of
+    /// the deletion protocol (`docs/crash-safety.md`).
+    ///
+    /// # Errors
+    ///
+    /// A listing or a mark could not be read; the local index could not be written.
+    pub fn bring_level(&self) -> Result<Level> {
+        self.index().set_condemned(gc::condemned(self)?);
+        let listed = self.list_ids(ObjectKind::IndexSegment)?;
+        let listed: BTreeSet<SegmentId> = listed.into_iter().map(SegmentId::from_bytes).collect();
+        let recorded: BTreeSet<SegmentId> = self.index().segments().into_iter().collect();
+        let mut level = Level::default();
+        let (mut waiting, mut rows) = (Vec::new(), 0);
+        for id in listed.difference(&recorded) {
+            match self.read_segment(id) {
+                Ok(segment) => {
+                    rows += segment.packs.iter().map(|p| p.footer.blobs.len()).sum::<usize>();
+                    waiting.push((*id, segment));
+                }
+                Err(e) if matches!(e.kind(), ErrorKind::Damaged | ErrorKind::NotFound) => {
+                    level.unreadable_segments.push((id.to_hex(), e));
+                }
+                Err(e) => return Err(e),
+            }
+            if rows >= ROWS_AT_ONCE {
+                self.index().add_segments(&std::mem::take(&mut waiting))?;
+                rows = 0;
+            }
+        }
+        if !waiting.is_empty() {
+            self.index().add_segments(&waiting)?;
+        }
+        let gone: Vec<SegmentId> = recorded.difference(&listed).copied().collect();
+        self.index().drop_segments(&gone)?;
+        Ok(level)
+    }
+
+    fn read_segment(&self, id: &SegmentId) -> Result<IndexSegment> {
+        let key = ObjectKey::new(ObjectKind::IndexSegment, id.to_hex());
+        let object = self.backend().get_whole(&key, SEALED_SEGMENT_MAX)?;
+        if blake3::hash(&object) != *id.as_bytes() {
+            return Err(Error::new(ErrorKind::Damaged, format!("reading {key}"))
+                .because("its bytes do not match its name"));
+        }
+        let certified = |public: &[u8; 32]| self.config().writer(public);
+        let (_, segment) = IndexSegment::open(self.keys(), &object, certified)?;
+        Ok(segment)
+    }
+
+    /// Packs on the backend that no segment lists: what a lost segment listed, and what runs that
+    /// were cut off stored last. With the size the backend says.
+    ///
+    /// # Errors
+    ///
+    /// A listing broke off.
+    pub fn find_unlisted_packs(&self) -> Result<Vec<(ObjectKey, u64)>> {
+        let mut unlisted = Vec::new();
+        for kind in [ObjectKind::MetaPack, ObjectKind::DataPack] {
+            for listed in self.backend().list(kind, "") {
+                let ObjectInfo { key, size_bytes, .. } = listed?;
+                let Ok(id) = key.name().parse::<PackId>() else { continue };
+                if self.index().live_pack(&id).is_none() {
+                    unlisted.push((key, size_bytes));
+                }
+            }
+        }
+        Ok(unlisted)
+    }
+
+    /// What a stored pack says of itself: its header, and the list at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](ErrorKind::Damaged) when it is not a whole pack of this repository.
+    pub fn read_pack_list(&self, key: &ObjectKey, pack_len: u64) -> Result<IndexedPack> {
+        let damaged = |what: &'static str| {
+            Error::new(ErrorKind::Damaged, format!("reading {key}")).because(what)
+        };
+        let id: PackId = key.name().parse().map_err(|_| damaged("its name is no id"))?;
+        if pack_len > PACK_LEN_MAX || pack_len < (HEADER_LEN + TRAILER_LEN) as u64 {
+            return Err(damaged("its length is no pack's"));
+        }
+        let header = self.backend().get(key, 0..HEADER_LEN as u64)?;
+        let header = header.first_chunk().ok_or_else(|| damaged("its header is short"))?;
+        let header = PackHeader::decode(header)?;
+        if header.kind.object_kind() != key.kind() {
+            return Err(damaged("it is a pack of another kind"));
+        }
+        let trailer = self.backend().get(key, pack_len - TRAILER_LEN as u64..pack_len)?;
+        let trailer = trailer.first_chunk().ok_or_else(|| damaged("its trailer is short"))?;
+        let place = read_trailer(trailer, pack_len)?;
+        let sealed = self.backend().get(key, place.clone())?;
+        let footer = PackFooter::open(self.keys(), &header, place.start, &sealed)?;
+        Ok(IndexedPack { id, header, pack_len, footer })
+    }
+
+    pub(super) fn list_ids(&self, kind: ObjectKind) -> Result<Vec<[u8; 32]>> {
+        let mut ids = Vec::new();
+        for listed in self.backend().list(kind, "") {
+            // A name that is no id is nobody's object.
+            if let Some(id) = crate::id::unhex(listed?.key.name()) {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
+    }
+}

@@ -1,0 +1,295 @@
+//! An opened store: its keys, its configuration, this computer's copy of its index, and reading.
+//!
+//! [`Repository::init`] makes one, [`Repository::open`] opens one and brings the local copy level,
+//! [`Session`] is a stay as a writer, [`SnapshotView`] reads one snapshot path by path. Nothing
+//! here writes packs; the [pipeline](crate::pipeline) does.
+mod config;
+mod content;
+mod gc;
+mod level;
+mod meta_cache;
+mod read;
+mod session;
+mod snapshots;
+mod view;
+
+use crate::backend::Backend;
+use crate::chunker::{ChunkerParams, Cutter};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::RepositoryId;
+use crate::index::Index;
+use crate::progress::{Phase, Progress};
+use crate::seal::{
+    KdfCost, Keys, RecipientSecret, RecoveryKey, RootSecret, Signer, Slot, SlotSecrets, WriterRole,
+    random_array,
+};
+use crate::snapshot::Snapshot;
+use crate::tree::{PageCutter, TreeParams};
+use meta_cache::MetaCache;
+use read::ReadCaches;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use config::{RepositoryConfig, Unlock};
+pub use content::Chunks;
+pub use level::Level;
+pub use session::{Session, SessionMarks};
+pub use snapshots::Snapshots;
+pub use view::SnapshotView;
+
+/// How a repository is made.
+#[derive(Debug, Clone, Copy)]
+pub struct InitOptions {
+    /// What it costs to try a password.
+    pub kdf: KdfCost,
+    /// Sizes of chunks.
+    pub chunker: ChunkerParams,
+    /// Sizes of pages.
+    pub tree: TreeParams,
+}
+
+impl Default for InitOptions {
+    fn default() -> Self {
+        InitOptions {
+            kdf: KdfCost::STANDARD,
+            chunker: ChunkerParams::STANDARD,
+            tree: TreeParams::STANDARD,
+        }
+    }
+}
+
+/// What the local index knows of the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredTotals {
+    /// Packs of content.
+    pub data_packs: u64,
+    /// Packs of pages.
+    pub meta_packs: u64,
+    /// Bytes of all packs as stored.
+    pub stored_bytes: u64,
+    /// Rows of the index; a blob that lies in two packs has two.
+    pub blobs: u64,
+    /// Index segments.
+    pub segments: u64,
+}
+
+/// An opened repository; cheap to clone.
+#[derive(Clone)]
+pub struct Repository(Arc<Shared>);
+
+struct Shared {
+    backend: Box<dyn Backend>,
+    keys: Keys,
+    config: RepositoryConfig,
+    cutter: Cutter,
+    page_cutter: PageCutter,
+    index: Index,
+    caches: ReadCaches,
+    cache_folder: PathBuf,
+}
+
+impl Repository {
+    /// Makes a repository that `password` opens. The recovery key is made here and kept nowhere.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) when there is one; what storing meets.
+    pub fn init(
+        backend: &dyn Backend,
+        password: &[u8],
+        options: &InitOptions,
+    ) -> Result<(RepositoryId, RecoveryKey)> {
+        if !config::config_numbers(backend)?.is_empty() {
+            return Err(Error::new(ErrorKind::AlreadyExists, "making a repository")
+                .because("there is one at this place"));
+        }
+        let repository = RepositoryId::from_bytes(random_array()?);
+        let root = RootSecret::generate()?;
+        let recipient = RecipientSecret::generate();
+        let recovery = RecoveryKey::generate()?;
+        let secrets = |signer| -> Result<SlotSecrets> {
+            Ok(SlotSecrets {
+                root: RootSecret::from_bytes(*root.as_bytes()),
+                recipient: RecipientSecret::from_bytes(*recipient.as_bytes())?,
+                signer,
+            })
+        };
+        let by_password = secrets(Signer::generate()?)?;
+        let by_recovery = secrets(Signer::generate()?)?;
+        let slots = [
+            Slot::for_password(repository, password, options.kdf, &by_password)?,
+            Slot::for_recovery(repository, &recovery, &by_recovery)?,
+        ];
+        let root_signer = root.root_signer();
+        let certify = |secrets: &SlotSecrets| {
+            root_signer.certify(repository, secrets.signer.public(), WriterRole::Full)
+        };
+        let config = RepositoryConfig {
+            chunker: options.chunker,
+            tree: options.tree,
+            writers: vec![certify(&by_password), certify(&by_recovery)],
+        };
+        let keys = Keys::full(repository, &root, by_password.recipient, by_password.signer);
+        let bytes = config.encode(1, &slots, &keys, &root)?;
+        config::put_config(backend, 1, &bytes)?;
+        Ok((repository, recovery))
+    }
+
+    /// Opens the repository that `backend` holds and brings this computer's copy level.
+    ///
+    /// `cache` is a folder for copies; each repository gets its own folder in it. All of it can be
+    /// deleted at any time: opening then fetches every index segment once.
+    ///
+    /// # Errors
+    ///
+    /// - [`NoRepository`](ErrorKind::NoRepository): there is none at this place.
+    /// - [`WrongPassword`](ErrorKind::WrongPassword): no key slot opens.
+    /// - [`TooNew`](ErrorKind::TooNew): written by a later format version.
+    /// - [`Damaged`](ErrorKind::Damaged): no config can be read, or a sweep mark cannot.
+    /// - what reading the storage and this computer's disk meets.
+    pub fn open(
+        backend: Box<dyn Backend>,
+        unlock: &Unlock<'_>,
+        cache: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Repository> {
+        progress.phase(Phase::Opening);
+        let (keys, config) = open_config(&*backend, unlock, progress)?;
+        let cache_folder = cache.join(keys.repository().to_hex());
+        let index = Index::open(&cache_folder, keys.repository())?;
+        // A store on this computer's disks is read as fast as its copy would be.
+        let distant = backend.staging().is_none();
+        let meta = distant.then(|| MetaCache::open(&cache_folder.join("meta"))).transpose()?;
+        let repository = Repository(Arc::new(Shared {
+            cutter: Cutter::new(config.chunker, keys.gear_key()),
+            page_cutter: PageCutter::new(config.tree, *keys.page_cut_key())?,
+            caches: ReadCaches::new(meta),
+            backend,
+            keys,
+            config,
+            index,
+            cache_folder,
+        }));
+        for (name, error) in repository.bring_level()?.unreadable_segments {
+            progress.warn(&format!(
+                "index segment {} cannot be read ({}); what it lists is found in pack footers by \
+                 the next snapshot",
+                &name[..8],
+                error.kind(),
+            ));
+        }
+        Ok(repository)
+    }
+
+    /// Its name.
+    pub fn id(&self) -> RepositoryId {
+        self.0.keys.repository()
+    }
+
+    /// Where it is, for people; without secrets.
+    pub fn place(&self) -> String {
+        self.0.backend.place()
+    }
+
+    /// This repository's folder inside the cache.
+    pub fn cache_folder(&self) -> &Path {
+        &self.0.cache_folder
+    }
+
+    /// Its parameters.
+    pub fn config(&self) -> &RepositoryConfig {
+        &self.0.config
+    }
+
+    /// What the local index knows of the store.
+    ///
+    /// # Errors
+    ///
+    /// The local index could not be read.
+    pub fn stored_totals(&self) -> Result<StoredTotals> {
+        let totals = self.0.index.totals()?;
+        Ok(StoredTotals {
+            data_packs: totals.data_packs,
+            meta_packs: totals.meta_packs,
+            stored_bytes: totals.stored_bytes,
+            blobs: totals.rows,
+            segments: totals.segments,
+        })
+    }
+
+    /// The snapshot's tree, to be read path by path.
+    pub fn view(&self, snapshot: &Snapshot) -> SnapshotView {
+        SnapshotView::new(self.clone(), snapshot.root)
+    }
+
+    /// Where its objects are.
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.0.backend
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.0.index
+    }
+
+    pub(crate) fn cutter(&self) -> &Cutter {
+        &self.0.cutter
+    }
+
+    pub(crate) fn page_cutter(&self) -> &PageCutter {
+        &self.0.page_cutter
+    }
+
+    fn caches(&self) -> &ReadCaches {
+        &self.0.caches
+    }
+}
+
+/// The keys and the highest config that is authentic.
+fn open_config(
+    backend: &dyn Backend,
+    unlock: &Unlock<'_>,
+    progress: &dyn Progress,
+) -> Result<(Keys, RepositoryConfig)> {
+    let numbers = config::config_numbers(backend)?;
+    let mut failure = None;
+    for number in &numbers {
+        let (copies, unreadable) = config::read_config(backend, *number);
+        if let Some(error) = unreadable {
+            if !copies.is_empty() {
+                progress.warn(&format!("one copy of config {number} cannot be read: {error}"));
+            }
+            failure.get_or_insert(error);
+        }
+        for stored in copies {
+            match open_stored(&stored, unlock) {
+                Ok(opened) => return Ok(opened),
+                // The other copy may be whole; a wrong password is wrong for both.
+                Err(e) if e.kind() == ErrorKind::Damaged => {
+                    failure.get_or_insert(e);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Err(failure.unwrap_or_else(|| {
+        Error::new(ErrorKind::NoRepository, format!("opening {}", backend.place()))
+    }))
+}
+
+fn open_stored(
+    stored: &config::StoredConfig,
+    unlock: &Unlock<'_>,
+) -> Result<(Keys, RepositoryConfig)> {
+    let SlotSecrets { root, recipient, signer } = stored.unlock(unlock)?;
+    let keys = Keys::full(stored.repository, &root, recipient, signer);
+    let config = stored.open(&keys, &root)?;
+    if config.writer(&keys.signer.public()).is_none() {
+        return Err(Error::new(ErrorKind::Damaged, "opening the repository")
+            .because("the slot's writer is not certified"));
+    }
+    Ok((keys, config))
+}

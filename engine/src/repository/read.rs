@@ -1,0 +1,199 @@
+//! Reading what is stored: locate ▸ get ▸ open ▸ verify. No byte leaves this file unverified but
+//! from [`read_blocks`](Repository::read_blocks), whose caller compares ids itself.
+use super::{Repository, meta_cache::MetaCache};
+use crate::backend::ObjectKey;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{BlobId, PackId};
+use crate::index::KnownPack;
+use crate::pack::{BlobLocation, BlockEntry, PackKey, PackKind};
+use crate::tree::PageSource;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Opened blocks kept in memory, in bytes: neighbours in a tree lie in one block.
+const BLOCKS_MAX: u64 = 16 << 20;
+
+/// Pack keys kept in memory; finding one costs an X25519 operation.
+const KEYS_MAX: usize = 1024;
+
+type BlockId = (PackId, u32);
+
+#[derive(Clone)]
+struct BlockWeight;
+
+impl quick_cache::Weighter<BlockId, Bytes> for BlockWeight {
+    fn weight(&self, _: &BlockId, block: &Bytes) -> u64 {
+        block.len() as u64 + 64
+    }
+}
+
+/// What reading keeps in memory.
+pub(super) struct ReadCaches {
+    blocks: quick_cache::sync::Cache<BlockId, Bytes, BlockWeight>,
+    keys: quick_cache::sync::Cache<PackId, Arc<PackKey>>,
+    meta: Option<MetaCache>,
+}
+
+impl ReadCaches {
+    pub(super) fn new(meta: Option<MetaCache>) -> Self {
+        let blocks = quick_cache::sync::Cache::with_weighter(256, BLOCKS_MAX, BlockWeight);
+        ReadCaches { blocks, keys: quick_cache::sync::Cache::new(KEYS_MAX), meta }
+    }
+}
+
+impl Repository {
+    /// Where a blob is; `None` when it is not stored.
+    ///
+    /// # Errors
+    ///
+    /// The local index could not be read.
+    pub fn locate(&self, id: &BlobId) -> Result<Option<BlobLocation>> {
+        self.index().locate(id)
+    }
+
+    /// The plaintexts of neighbouring blocks of one pack, in the order asked: (ordinal, entry),
+    /// ascending by offset. They are fetched with one request.
+    ///
+    /// A block that opens is one that was sealed for this place in this pack. Whether a part of it
+    /// is the blob that is wanted, [`verify_blob`](Self::verify_blob) tells.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](ErrorKind::Damaged); [`NotFound`](ErrorKind::NotFound) when the pack is gone.
+    pub fn read_blocks(
+        &self,
+        kind: PackKind,
+        pack: &PackId,
+        blocks: &[(u32, BlockEntry)],
+    ) -> Result<Vec<Vec<u8>>> {
+        let (Some((_, first)), Some((_, last))) = (blocks.first(), blocks.last()) else {
+            return Ok(Vec::new());
+        };
+        let known = self.known_pack(pack)?;
+        let end = u64::from(last.offset) + u64::from(last.stored_len);
+        let start = u64::from(first.offset);
+        if start > end || end > known.pack_len || known.header.kind != kind {
+            return Err(Error::new(ErrorKind::Damaged, format!("reading pack {}", pack.short()))
+                .because("blocks lie outside the pack"));
+        }
+        let key = self.pack_key(&known)?;
+        let stretch = self.fetch(&known, start..end)?;
+        blocks
+            .iter()
+            .map(|(ordinal, block)| {
+                let from = u64::from(block.offset).checked_sub(start).unwrap_or(u64::MAX);
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                let sealed = stretch.get(from..).and_then(|s| s.get(..block.stored_len as usize));
+                let sealed = sealed.ok_or_else(|| {
+                    Error::new(ErrorKind::Damaged, format!("reading pack {}", pack.short()))
+                        .because("blocks are not in order")
+                })?;
+                key.open(*ordinal, sealed, block.raw_len)
+            })
+            .collect()
+    }
+
+    fn known_pack(&self, pack: &PackId) -> Result<KnownPack> {
+        self.index().live_pack(pack).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("reading pack {}", pack.short()))
+                .because("no segment of the index lists it")
+        })
+    }
+
+    fn fetch(&self, pack: &KnownPack, range: std::ops::Range<u64>) -> Result<Bytes> {
+        let key = ObjectKey::new(pack.header.kind.object_kind(), pack.id.to_hex());
+        match &self.caches().meta {
+            Some(meta) if pack.header.kind == PackKind::Meta => {
+                meta.get(self.backend(), pack, &key, range)
+            }
+            _ => Ok(self.backend().get(&key, range)?),
+        }
+    }
+
+    fn pack_key(&self, pack: &KnownPack) -> Result<Arc<PackKey>> {
+        if let Some(key) = self.caches().keys.get(&pack.id) {
+            return Ok(key);
+        }
+        let secret = self.keys().recipient_secret.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Denied, "reading contents with a write-only key")
+        })?;
+        let key = Arc::new(PackKey::find(self.id(), secret, &pack.header)?);
+        self.caches().keys.insert(pack.id, key.clone());
+        Ok(key)
+    }
+
+    /// Goes on only if `plain` is the content that `id` names.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](ErrorKind::Damaged).
+    pub fn verify_blob(&self, id: &BlobId, plain: &[u8]) -> Result<()> {
+        self.verify(PackKind::Data, id, plain)
+    }
+
+    fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()> {
+        if self.name_of(kind, plain) == *id {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Damaged, format!("reading blob {}", id.short()))
+            .because("its bytes do not match its name"))
+    }
+
+    /// The name of a blob: contents and pages are named under different keys.
+    pub fn name_of(&self, kind: PackKind, plain: &[u8]) -> BlobId {
+        match kind {
+            PackKind::Data => self.keys().content_id(plain),
+            PackKind::Meta => self.keys().page_id(plain),
+        }
+    }
+
+    /// One blob, verified.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) when it is not stored, or its pack went meanwhile and no
+    /// other has it; [`Damaged`](ErrorKind::Damaged).
+    pub fn read_blob(&self, kind: PackKind, id: &BlobId) -> Result<Bytes> {
+        let missing = || {
+            Error::new(ErrorKind::NotFound, format!("reading blob {}", id.short()))
+                .because("it is not stored")
+        };
+        let location = self.locate(id)?.ok_or_else(missing)?;
+        match self.read_at(kind, id, &location) {
+            // Another computer's sweep may have moved it since the index was level.
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                self.bring_level()?;
+                let location = self.locate(id)?.ok_or_else(missing)?;
+                self.read_at(kind, id, &location)
+            }
+            read => read,
+        }
+    }
+
+    fn read_at(&self, kind: PackKind, id: &BlobId, at: &BlobLocation) -> Result<Bytes> {
+        let block_id = (at.pack, at.ordinal);
+        let block = match self.caches().blocks.get(&block_id) {
+            Some(block) => block,
+            None => {
+                let mut read = self.read_blocks(kind, &at.pack, &[(at.ordinal, at.block)])?;
+                let block = Bytes::from(read.pop().expect("because one block was asked for"));
+                self.caches().blocks.insert(block_id, block.clone());
+                block
+            }
+        };
+        let end = at.offset as usize + at.len as usize;
+        if end > block.len() {
+            return Err(Error::new(ErrorKind::Damaged, format!("reading blob {}", id.short()))
+                .because("it ends behind its block"));
+        }
+        let plain = block.slice(at.offset as usize..end);
+        self.verify(kind, id, &plain)?;
+        Ok(plain)
+    }
+}
+
+impl PageSource for Repository {
+    fn read_page(&self, id: BlobId) -> Result<Bytes> {
+        self.read_blob(PackKind::Meta, &id)
+    }
+}

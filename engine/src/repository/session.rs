@@ -1,0 +1,160 @@
+//! One process's stay as a writer: marks that tell sweepers and readers where it stands.
+//!
+//! `<sid>.open` is put before anything is read for reuse, `<sid>.beat-<k>` every few minutes,
+//! `<sid>.end` when the snapshot is there, by the session itself and by nobody else. Whoever gives
+//! a session up puts `<sid>.fence`; then its snapshot does not count. The order and why it is safe
+//! stand in `docs/crash-safety.md`; each mark is sealed and says who put it.
+use super::Repository;
+use crate::backend::{Body, ObjectKey, ObjectKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::SessionId;
+use crate::seal::{SessionKey, random_array, seal_object, sign_record};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const PURPOSE: &str = "session mark";
+
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    mark: String,
+    at_secs: i64,
+    program: String,
+}
+
+/// An open session.
+pub struct Session {
+    repository: Repository,
+    id: SessionId,
+    key: SessionKey,
+    program: String,
+    beats: AtomicU64,
+}
+
+impl Session {
+    /// Puts the session's `open`, then brings the local index level: what sweepers have marked is
+    /// listed first, snapshots and index after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::put`](crate::backend::Backend::put) and [`Repository::bring_level`].
+    pub fn open(repository: &Repository, program: &str) -> Result<Session> {
+        let id = SessionId::from_bytes(random_array()?);
+        let key = repository.keys().recipient.new_session(repository.id(), id)?;
+        let (repository, program) = (repository.clone(), program.to_owned());
+        let session = Session { repository, id, key, program, beats: AtomicU64::new(0) };
+        session.put("open")?;
+        session.repository.bring_level()?;
+        Ok(session)
+    }
+
+    /// Its name.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// What its packs are sealed with.
+    pub fn key(&self) -> &SessionKey {
+        &self.key
+    }
+
+    /// Says that the session is alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::put`](crate::backend::Backend::put).
+    pub fn beat(&self) -> Result<()> {
+        let number = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
+        self.put(&format!("beat-{number}"))
+    }
+
+    /// Goes on only while nobody has given this session up.
+    ///
+    /// # Errors
+    ///
+    /// [`Fenced`](ErrorKind::Fenced).
+    pub fn check_unfenced(&self) -> Result<()> {
+        let marks = SessionMarks::list(&self.repository, &self.id.to_hex())?;
+        if marks.stands(self.id) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Fenced, format!("finishing session {}", self.id.short())))
+    }
+
+    /// Ends the session: from now on its snapshot counts, and no sweeper waits for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::put`](crate::backend::Backend::put).
+    pub fn end(&self) -> Result<()> {
+        self.put("end")?;
+        self.clean_up();
+        Ok(())
+    }
+
+    /// Removes heartbeats and `open`; what cannot be removed is litter for a later sweep.
+    fn clean_up(&self) {
+        let beats = (1..=self.beats.load(Ordering::Relaxed)).map(|n| format!("beat-{n}"));
+        for mark in beats.chain(["open".to_owned()]) {
+            let _ = self.repository.backend().remove(&self.mark_key(&mark));
+        }
+    }
+
+    fn mark_key(&self, mark: &str) -> ObjectKey {
+        ObjectKey::new(ObjectKind::Session, format!("{}.{mark}", self.id.to_hex()))
+    }
+
+    fn put(&self, mark: &str) -> Result<()> {
+        let body =
+            Mark { mark: mark.to_owned(), at_secs: now_secs(), program: self.program.clone() };
+        let body = rmp_serde::to_vec_named(&body).expect("because every field has a form");
+        let keys = self.repository.keys();
+        // The session's id is part of what is signed: a mark is no mark of another session.
+        let body = [self.id.as_bytes().as_slice(), &body].concat();
+        let record = sign_record(&keys.signer, keys.repository(), PURPOSE, &body);
+        let object = seal_object(keys, ObjectKind::Session, &record)?;
+        self.repository.backend().put(&self.mark_key(mark), Body::Bytes(object.into()))?;
+        Ok(())
+    }
+}
+
+fn now_secs() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Which marks stand, by session: one listing.
+pub struct SessionMarks(BTreeMap<SessionId, BTreeSet<String>>);
+
+impl SessionMarks {
+    /// Lists the marks of sessions whose id begins with `prefix` in hex.
+    ///
+    /// # Errors
+    ///
+    /// The listing broke off.
+    pub fn list(repository: &Repository, prefix: &str) -> Result<Self> {
+        let mut marks: BTreeMap<SessionId, BTreeSet<String>> = BTreeMap::new();
+        for listed in repository.backend().list(ObjectKind::Session, prefix) {
+            let listed = listed?;
+            let Some((id, mark)) = listed.key.name().split_once('.') else { continue };
+            if let Ok(id) = id.parse() {
+                marks.entry(id).or_default().insert(mark.to_owned());
+            }
+        }
+        Ok(SessionMarks(marks))
+    }
+
+    fn has(&self, session: SessionId, mark: &str) -> bool {
+        self.0.get(&session).is_some_and(|marks| marks.contains(mark))
+    }
+
+    /// Whether the session has ended, so that its snapshot counts.
+    pub fn has_ended(&self, session: SessionId) -> bool {
+        self.has(session, "end")
+    }
+
+    /// Whether the session is open and nobody has given it up.
+    pub fn stands(&self, session: SessionId) -> bool {
+        self.has(session, "open") && !self.has(session, "fence")
+    }
+}

@@ -30,5 +30,8 @@ pub mod index;
 // Floor 4: an opened store.
 pub mod repository;
 
+// Floor 5: threads and channels.
+pub mod pipeline;
+
 // Plugs into the ports from outside; no room of the engine imports it.
 pub mod folder;

@@ -115,6 +115,11 @@ impl Index {
         Ok(())
     }
 
+    /// How many blobs are claimed whose packs are not stored yet.
+    pub fn outstanding_claims(&self) -> usize {
+        self.claims().held.values().filter(|spot| spot.is_none()).count()
+    }
+
     /// Gives up all claims whose packs were never stored: a run has failed.
     pub fn forget_claims(&self) {
         self.claims().held.retain(|_, spot| spot.is_some());

@@ -1,0 +1,62 @@
+//! Stored packs ▸ the local index, and every few minutes a segment on the backend with a
+//! heartbeat, so that a run that is cut off loses minutes.
+use super::Shared;
+use crate::backend::{Body, ObjectKey, ObjectKind};
+use crate::error::Result;
+use crate::id::SegmentId;
+use crate::index::{IndexSegment, IndexedPack};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// A segment and a heartbeat at the latest after this time.
+const SEGMENT_EVERY: Duration = Duration::from_secs(300);
+
+/// A segment when this many blobs wait: about 10 MiB.
+const SEGMENT_BLOBS: usize = 200_000;
+
+/// Records packs until there are no more; then writes the last segment.
+///
+/// A run that has stopped still lists what is stored: the next run need not store it again.
+pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>, adopted: Vec<IndexedPack>) {
+    let mut waiting = adopted;
+    let mut last = Instant::now();
+    loop {
+        match from.recv_timeout(Duration::from_millis(200)) {
+            Ok(pack) => {
+                if let Err(error) = shared.repository.index().record_pack(&pack) {
+                    shared.fail(error);
+                }
+                waiting.push(pack);
+            }
+            Err(RecvTimeoutError::Timeout) if shared.is_stopped() => break,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        let blobs: usize = waiting.iter().map(|pack| pack.footer.blobs.len()).sum();
+        if blobs < SEGMENT_BLOBS && last.elapsed() < SEGMENT_EVERY {
+            continue;
+        }
+        last = Instant::now();
+        if let Err(error) = put_segment(shared, &mut waiting).and_then(|()| shared.session.beat()) {
+            shared.fail(error);
+        }
+    }
+    if let Err(error) = put_segment(shared, &mut waiting) {
+        shared.fail(error);
+    }
+    // Uploads that end after a stop are not listed; nobody may wait for room in the channel.
+    for _ in from {}
+}
+
+fn put_segment(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
+    if waiting.is_empty() || shared.dry_run {
+        return Ok(());
+    }
+    let repository = &shared.repository;
+    let segment = IndexSegment { packs: std::mem::take(waiting), tombstones: Vec::new() };
+    let object = segment.seal(repository.keys())?;
+    let id = SegmentId::from_bytes(*blake3::hash(&object).as_bytes());
+    let key = ObjectKey::new(ObjectKind::IndexSegment, id.to_hex());
+    repository.backend().put(&key, Body::Bytes(object.into()))?;
+    repository.index().record_own_segment(id, &segment.packs)
+}

@@ -33,5 +33,8 @@ pub mod repository;
 // Floor 5: threads and channels.
 pub mod pipeline;
 
+// Floor 6: what a user asks for.
+pub mod backup;
+
 // Plugs into the ports from outside; no room of the engine imports it.
 pub mod folder;

@@ -188,18 +188,18 @@ impl Index {
         Ok(())
     }
 
-    /// Forgets segments that are no longer on the backend.
+    /// Forgets segments that are no longer on the backend; how many packs are listed by no other
+    /// one, though no tombstone buries them.
     ///
     /// # Errors
     ///
     /// The file could not be written.
-    pub fn drop_segments(&self, gone: &[SegmentId]) -> Result<()> {
+    pub fn drop_segments(&self, gone: &[SegmentId]) -> Result<usize> {
         if gone.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         self.write(&[], &mut Vec::new(), &[], gone)?;
-        self.packs.write().unwrap_or_else(PoisonError::into_inner).drop_segments(gone);
-        Ok(())
+        Ok(self.packs.write().unwrap_or_else(PoisonError::into_inner).drop_segments(gone))
     }
 
     /// Tells which packs sweepers have marked; nothing written from now on relies on them.

@@ -42,11 +42,17 @@ impl PackList {
         self.segments.insert(id, refers);
     }
 
-    pub(super) fn drop_segments(&mut self, gone: &[SegmentId]) {
+    /// Forgets segments; how many packs nobody lists any more that nobody buried.
+    pub(super) fn drop_segments(&mut self, gone: &[SegmentId]) -> usize {
+        let listed = self.live_packs().count();
+        let buried: HashSet<PackId> = self.buried.clone();
         for id in gone {
             self.segments.remove(id);
         }
         self.settle();
+        // What a lost tombstone buried does not come back as if it had always been listed.
+        let risen = self.live_packs().filter(|pack| buried.contains(&pack.id)).count();
+        (listed + risen).saturating_sub(self.live_packs().count())
     }
 
     fn settle(&mut self) {

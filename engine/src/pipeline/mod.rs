@@ -42,9 +42,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tickets::TicketTable;
 
-pub use tickets::Resolved;
+pub use tickets::{Resolved, TicketTable};
 
 /// Plaintext that may be between source and pack files, in bytes.
 const BUDGET_BYTES: usize = 32 << 20;
@@ -184,6 +183,11 @@ impl Pipeline {
     /// Where contents go.
     pub fn contents(&self) -> &dyn ContentSink {
         &*self.intake
+    }
+
+    /// The table of tickets, to be looked up after the pipeline has finished.
+    pub fn tickets(&self) -> Arc<TicketTable> {
+        self.tickets.clone()
     }
 
     /// The contents that tickets stand for, once the source has run. Blocks until every content

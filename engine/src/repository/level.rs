@@ -7,6 +7,7 @@ use crate::id::{PackId, SegmentId};
 use crate::index::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
 use crate::pack::{HEADER_LEN, PACK_LEN_MAX, PackFooter, PackHeader, TRAILER_LEN, read_trailer};
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
 /// Segments are recorded together until they hold this many blobs: rows go in sorted.
 const ROWS_AT_ONCE: usize = 300_000;
@@ -17,9 +18,19 @@ const SEALED_SEGMENT_MAX: u64 = SEGMENT_LEN_MAX as u64 + 1024;
 /// What bringing the index level found.
 #[derive(Debug, Default)]
 pub struct Level {
-    /// Segments that could not be read, and why. What they listed is unknown until a
-    /// [`heal`](Repository::find_unlisted_packs) finds it.
+    /// Segments that could not be read, and why. What they listed is unknown until
+    /// [`adopt_unlisted_packs`](Repository::adopt_unlisted_packs) finds it.
     pub unreadable_segments: Vec<(String, Error)>,
+    /// Packs that were listed when this computer last looked and are no longer, though nobody
+    /// buried them: a segment was lost.
+    pub lost_listings: usize,
+}
+
+/// Packs that no segment lists, as read from their own footers.
+#[derive(Default)]
+pub(super) struct Adopted {
+    looked: bool,
+    packs: Vec<IndexedPack>,
 }
 
 impl Repository {
@@ -56,7 +67,7 @@ impl Repository {
             self.index().add_segments(&waiting)?;
         }
         let gone: Vec<SegmentId> = recorded.difference(&listed).copied().collect();
-        self.index().drop_segments(&gone)?;
+        level.lost_listings = self.index().drop_segments(&gone)?;
         Ok(level)
     }
 
@@ -90,6 +101,40 @@ impl Repository {
             }
         }
         Ok(unlisted)
+    }
+
+    /// Reads the lists of packs that no segment lists and records them, so that what they hold can
+    /// be read and reused. Looks once while a repository is open; how many were found.
+    ///
+    /// A pack that cannot be read is passed over: it holds nothing that could be used.
+    ///
+    /// # Errors
+    ///
+    /// A listing broke off; the storage does not answer; the local index could not be written.
+    pub fn adopt_unlisted_packs(&self) -> Result<usize> {
+        let mut adopted = self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut adopted.looked, true) {
+            return Ok(0);
+        }
+        let mut found = 0;
+        for (key, pack_len) in self.find_unlisted_packs()? {
+            match self.read_pack_list(&key, pack_len) {
+                Ok(pack) => {
+                    self.index().record_pack(&pack)?;
+                    adopted.packs.push(pack);
+                    found += 1;
+                }
+                Err(e) if matches!(e.kind(), ErrorKind::Damaged | ErrorKind::NotFound) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The packs that were adopted, for the caller to list in a segment.
+    pub(crate) fn take_adopted(&self) -> Vec<IndexedPack> {
+        let mut adopted = self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut adopted.packs)
     }
 
     /// What a stored pack says of itself: its header, and the list at its end.

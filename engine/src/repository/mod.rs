@@ -25,13 +25,14 @@ use crate::seal::{
 };
 use crate::snapshot::Snapshot;
 use crate::tree::{PageCutter, TreeParams};
+use level::Adopted;
 use meta_cache::MetaCache;
 use read::ReadCaches;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub use config::{RepositoryConfig, Unlock};
-pub use content::Chunks;
+pub use content::{Chunks, Parts};
 pub use level::Level;
 pub use session::{Session, SessionMarks};
 pub use snapshots::Snapshots;
@@ -86,6 +87,8 @@ struct Shared {
     index: Index,
     caches: ReadCaches,
     cache_folder: PathBuf,
+    /// Packs that no segment lists, found and recorded; the next segment that is written lists them.
+    adopted: Mutex<Adopted>,
 }
 
 impl Repository {
@@ -169,13 +172,18 @@ impl Repository {
             config,
             index,
             cache_folder,
+            adopted: Mutex::default(),
         }));
-        for (name, error) in repository.bring_level()?.unreadable_segments {
+        let level = repository.bring_level()?;
+        for (name, error) in &level.unreadable_segments {
+            let name = name.get(..8).unwrap_or(name);
+            progress.warn(&format!("index segment {name} cannot be read: {}", error.kind()));
+        }
+        if level.lost_listings > 0 || !level.unreadable_segments.is_empty() {
+            let found = repository.adopt_unlisted_packs()?;
             progress.warn(&format!(
-                "index segment {} cannot be read ({}); what it lists is found in pack footers by \
-                 the next snapshot",
-                &name[..8],
-                error.kind(),
+                "the index of {found} packs was missing and has been read from the packs \
+                 themselves; the next snapshot writes it again",
             ));
         }
         Ok(repository)

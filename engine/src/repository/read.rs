@@ -44,11 +44,16 @@ impl ReadCaches {
 impl Repository {
     /// Where a blob is; `None` when it is not stored.
     ///
+    /// Before it is taken for lost, packs that no segment lists are looked through, once.
+    ///
     /// # Errors
     ///
-    /// The local index could not be read.
+    /// The local index could not be read; those packs could not be listed.
     pub fn locate(&self, id: &BlobId) -> Result<Option<BlobLocation>> {
-        self.index().locate(id)
+        match self.index().locate(id)? {
+            None if self.adopt_unlisted_packs()? > 0 => self.index().locate(id),
+            found => Ok(found),
+        }
     }
 
     /// The plaintexts of neighbouring blocks of one pack, in the order asked: (ordinal, entry),

@@ -29,6 +29,8 @@ pub struct Session {
     key: SessionKey,
     program: String,
     beats: AtomicU64,
+    /// Whether it is there for others to see.
+    marked: bool,
 }
 
 impl Session {
@@ -39,13 +41,22 @@ impl Session {
     ///
     /// As [`Backend::put`](crate::backend::Backend::put) and [`Repository::bring_level`].
     pub fn open(repository: &Repository, program: &str) -> Result<Session> {
-        let id = SessionId::from_bytes(random_array()?);
-        let key = repository.keys().recipient.new_session(repository.id(), id)?;
-        let (repository, program) = (repository.clone(), program.to_owned());
-        let session = Session { repository, id, key, program, beats: AtomicU64::new(0) };
+        let session = Session { marked: true, ..Session::rehearse(repository, program)? };
         session.put("open")?;
         session.repository.bring_level()?;
         Ok(session)
+    }
+
+    /// A session that puts no marks: nothing may be stored in it.
+    ///
+    /// # Errors
+    ///
+    /// No random bytes.
+    pub fn rehearse(repository: &Repository, program: &str) -> Result<Session> {
+        let id = SessionId::from_bytes(random_array()?);
+        let key = repository.keys().recipient.new_session(repository.id(), id)?;
+        let (repository, program) = (repository.clone(), program.to_owned());
+        Ok(Session { repository, id, key, program, beats: AtomicU64::new(0), marked: false })
     }
 
     /// Its name.
@@ -64,6 +75,7 @@ impl Session {
     ///
     /// As [`Backend::put`](crate::backend::Backend::put).
     pub fn beat(&self) -> Result<()> {
+        debug_assert!(self.marked, "a rehearsal does not last");
         let number = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
         self.put(&format!("beat-{number}"))
     }
@@ -89,6 +101,22 @@ impl Session {
     pub fn end(&self) -> Result<()> {
         self.put("end")?;
         self.clean_up();
+        Ok(())
+    }
+
+    /// Ends a session that put no snapshot: nobody need wait for it. Its `end` goes too, since
+    /// there is nothing it could confirm.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::put`](crate::backend::Backend::put).
+    pub fn end_without_snapshot(&self) -> Result<()> {
+        if !self.marked {
+            return Ok(());
+        }
+        self.put("end")?;
+        self.clean_up();
+        self.repository.backend().remove(&self.mark_key("end"))?;
         Ok(())
     }
 

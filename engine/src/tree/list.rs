@@ -81,12 +81,21 @@ fn write_page<S: PageStore + ?Sized>(store: &S, level: u8, items: &[Item]) -> Re
     Ok(Item { id: store.write_page(page)?, len })
 }
 
-/// Reads a list from left to right; what is in memory is one page per level.
+/// Reads a list from left to right, pages before what they hold; what is in memory is one page per level.
 pub struct ListReader<S> {
     source: S,
     /// Pages that were entered, outermost first: entries still to come, last one first.
     entered: Vec<(u8, Vec<Item>)>,
     failed: bool,
+}
+
+/// What a list consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListPart {
+    /// A page of the list itself.
+    Page(BlobId),
+    /// A chunk.
+    Chunk(ChunkRef),
 }
 
 impl<S: PageSource> ListReader<S> {
@@ -95,7 +104,7 @@ impl<S: PageSource> ListReader<S> {
         ListReader { source, entered: vec![(depth, vec![Item { id: root, len }])], failed: false }
     }
 
-    fn step(&mut self) -> Result<Option<ChunkRef>> {
+    fn step(&mut self) -> Result<Option<ListPart>> {
         let damaged = |what| {
             Error::new(ErrorKind::Damaged, "reading a list of chunks").because(Malformed(what))
         };
@@ -107,7 +116,7 @@ impl<S: PageSource> ListReader<S> {
             };
             if level == 0 {
                 let len = u32::try_from(item.len).map_err(|_| damaged("chunk length"))?;
-                return Ok(Some(ChunkRef { id: item.id, len }));
+                return Ok(Some(ListPart::Chunk(ChunkRef { id: item.id, len })));
             }
             if level > LIST_DEPTH_MAX {
                 return Err(damaged("depth"));
@@ -119,16 +128,18 @@ impl<S: PageSource> ListReader<S> {
                 return Err(damaged("length of all chunks"));
             }
             below.reverse();
+            let page = item.id;
             self.entered.push((level - 1, below));
+            return Ok(Some(ListPart::Page(page)));
         }
         Ok(None)
     }
 }
 
 impl<S: PageSource> Iterator for ListReader<S> {
-    type Item = Result<ChunkRef>;
+    type Item = Result<ListPart>;
 
-    fn next(&mut self) -> Option<Result<ChunkRef>> {
+    fn next(&mut self) -> Option<Result<ListPart>> {
         if self.failed {
             return None;
         }
@@ -202,9 +213,14 @@ mod tests {
             else {
                 panic!("a list");
             };
-            let read: Result<Vec<_>> =
+            let parts: Result<Vec<_>> =
                 ListReader::new(&pages, root, depth, total(&chunks)).collect();
-            assert_eq!(read.unwrap(), chunks);
+            let chunk = |part| match part {
+                ListPart::Chunk(chunk) => Some(chunk),
+                ListPart::Page(_) => None,
+            };
+            let read: Vec<_> = parts.unwrap().into_iter().filter_map(chunk).collect();
+            assert_eq!(read, chunks);
             let lied = ListReader::new(&pages, root, depth, total(&chunks) + 1).next().unwrap();
             assert_eq!(lied.unwrap_err().kind(), ErrorKind::Damaged);
         }
@@ -234,7 +250,7 @@ mod tests {
         page.extend_from_slice(&[7; 32]);
         page.push(9);
         let mut list = ListReader::new(Same(page.into()), BlobId::from_bytes([7; 32]), 4, 9);
-        assert!(list.next().unwrap().is_err());
+        assert!(list.by_ref().take(10).any(|part| part.is_err()));
         assert!(list.next().is_none());
     }
 }

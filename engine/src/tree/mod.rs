@@ -33,7 +33,7 @@ use crate::path::{PATH_LEN_MAX, TreePath};
 pub use cursor::{Scan, get, walk};
 pub use diff::{Diff, Difference};
 pub use edit::{Edit, apply};
-pub use list::{LIST_DEPTH_MAX, ListReader, write_list};
+pub use list::{LIST_DEPTH_MAX, ListPart, ListReader, write_list};
 pub use params::{PageCutter, TreeParams};
 
 /// The highest level a page may have; leaves have level 0.

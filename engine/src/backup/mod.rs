@@ -1,0 +1,267 @@
+//! Making a snapshot.
+//!
+//! A snapshot counts only when everything it names is durable and its session has ended. The
+//! order of writes is the argument for crash safety (`docs/crash-safety.md`):
+//!
+//! 1. the session's `open`, then the lists of marks, snapshots and index;
+//! 2. packs, each noted in the local index once the backend has confirmed it;
+//! 3. index segments, with a heartbeat every few minutes;
+//! 4. the snapshot;
+//! 5. a look at the session's own marks: given up means failed;
+//! 6. the session's `end`.
+mod edits;
+mod memory;
+mod parent;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::interrupt::Interrupt;
+use crate::node::Time;
+use crate::pipeline::{Pipeline, PipelineOptions};
+use crate::progress::{Phase, Progress};
+use crate::repository::{Repository, Session};
+use crate::snapshot::{Completeness, Named, Origin, Snapshot, Totals};
+use crate::source::{Delivery, Faults, Source, SourceRun};
+use crate::tree::{PageRef, apply};
+use edits::{Changes, Lists};
+use memory::RunMemory;
+use parent::Lineage;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Paths of faults that a snapshot names, in bytes: the rest is only counted.
+const FAULT_PATHS_MAX: usize = 1 << 20;
+
+/// How a snapshot is made.
+#[derive(Debug, Clone)]
+pub struct BackupOptions {
+    /// What it is of; decides which snapshots are its history.
+    pub origin: Origin,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// When the source is read.
+    pub taken_at: Time,
+    /// This place's distance from UTC then, in seconds east.
+    pub utc_offset_secs: i32,
+    /// The program, e.g. `devsnap 0.1.0`.
+    pub program: String,
+    /// Reads, cuts, names and compares everything; stores nothing.
+    pub dry_run: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct BackupReport {
+    /// The snapshot; after a dry run one that was not stored, under an id of zeros.
+    pub named: Named,
+    /// Paths that are not as they should be; the snapshot is incomplete if there are any.
+    pub faults: Faults,
+}
+
+/// Runs `source` to its end and records what it delivered as a new snapshot.
+///
+/// # Errors
+///
+/// When this fails no snapshot counts; what was stored is kept for the next run for a while.
+///
+/// - [`SourceFailed`](ErrorKind::SourceFailed) carries the source's own error.
+/// - [`Interrupted`](ErrorKind::Interrupted): somebody asked to stop.
+/// - [`Fenced`](ErrorKind::Fenced): a sweeper gave this run up. Run again.
+/// - what storing, reading the store and this computer's disk meet.
+pub fn create_snapshot(
+    repository: &Repository,
+    source: &mut dyn Source,
+    options: &BackupOptions,
+    progress: &Arc<dyn Progress>,
+    interrupt: &Interrupt,
+) -> Result<BackupReport> {
+    let started = Instant::now();
+    let session = if options.dry_run {
+        Session::rehearse(repository, &options.program)?
+    } else {
+        Session::open(repository, &options.program)?
+    };
+    let session = Arc::new(session);
+    let run = Run { repository, session: session.clone(), options, progress, interrupt, started };
+    let made = run.make(source);
+    if made.is_err() {
+        repository.index().forget_claims();
+    }
+    made
+}
+
+/// One call of [`create_snapshot`].
+struct Run<'a> {
+    repository: &'a Repository,
+    session: Arc<Session>,
+    options: &'a BackupOptions,
+    progress: &'a Arc<dyn Progress>,
+    interrupt: &'a Interrupt,
+    started: Instant,
+}
+
+impl Run<'_> {
+    fn make(&self, source: &mut dyn Source) -> Result<BackupReport> {
+        let lineage = Lineage::find(self.repository, &self.options.origin, self.interrupt)?;
+        let scratch = tempfile::Builder::new()
+            .prefix("run-")
+            .tempdir_in(self.repository.cache_folder())
+            .map_err(|e| Error::local("making a folder for temporary files", e))?;
+        let prepared = self.prepare(source, &lineage, scratch.path());
+        let (snapshot, faults) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // No snapshot was put: the session may end, so that no sweeper waits for it.
+                let _ = self.session.end_without_snapshot();
+                return Err(error);
+            }
+        };
+        if self.options.dry_run {
+            let id = crate::id::SnapshotId::from_bytes([0; 32]);
+            return Ok(BackupReport { named: Named { id, snapshot }, faults });
+        }
+        let id = self.repository.put_snapshot(&snapshot)?;
+        self.session.check_unfenced()?;
+        self.session.end()?;
+        Ok(BackupReport { named: Named { id, snapshot }, faults })
+    }
+
+    /// Everything up to the snapshot, which is not put yet.
+    fn prepare(
+        &self,
+        source: &mut dyn Source,
+        lineage: &Lineage,
+        scratch: &Path,
+    ) -> Result<(Snapshot, Faults)> {
+        let pipeline = Pipeline::start(
+            self.repository,
+            self.session.clone(),
+            PipelineOptions {
+                dry_run: self.options.dry_run,
+                scratch: scratch.to_owned(),
+                adopted: self.repository.take_adopted(),
+            },
+            self.progress.clone(),
+            self.interrupt,
+        )?;
+        let memory = RunMemory::new(self.repository.index(), scratch)?;
+        let built = self
+            .deliver(source, lineage, &pipeline, &memory, scratch)
+            .and_then(|delivery| self.build_tree(lineage, &pipeline, delivery));
+        let Built { root, totals, faults, lists } = match built {
+            Ok(built) => built,
+            Err(error) => {
+                let first = pipeline.abandon();
+                self.interrupt.check()?;
+                return Err(first.unwrap_or(error));
+            }
+        };
+        let tickets = pipeline.tickets();
+        let stored = pipeline.finish()?;
+        if !self.options.dry_run {
+            memory.keep(self.repository.index(), &tickets, &lists)?;
+        }
+        let duration_millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let totals = Totals {
+            read_bytes: stored.read,
+            added_bytes: stored.added,
+            stored_bytes: stored.stored,
+            duration_millis,
+            ..totals
+        };
+        Ok((self.snapshot(lineage, root, totals, &faults), faults))
+    }
+
+    fn deliver(
+        &self,
+        source: &mut dyn Source,
+        lineage: &Lineage,
+        pipeline: &Pipeline,
+        memory: &RunMemory,
+        scratch: &Path,
+    ) -> Result<Delivery> {
+        let parent = lineage.parent.as_ref().map(|named| self.repository.view(&named.snapshot));
+        let run = SourceRun {
+            parent: parent.as_ref().map(|view| view as _),
+            contents: pipeline.contents(),
+            remembered: memory,
+            scratch,
+            progress: &**self.progress,
+            interrupt: self.interrupt,
+        };
+        source
+            .run(&run)
+            .map_err(|e| Error::new(ErrorKind::SourceFailed, "reading the source").because(e.0))
+    }
+
+    fn build_tree(
+        &self,
+        lineage: &Lineage,
+        pipeline: &Pipeline,
+        delivery: Delivery,
+    ) -> Result<Built> {
+        self.progress.phase(Phase::Finishing);
+        let tickets = pipeline.settle()?;
+        let parent = lineage.parent.as_ref().and_then(|named| named.snapshot.root);
+        let mut changes =
+            Changes::new(pipeline, parent.as_ref(), delivery.edits.sorted()?, tickets);
+        let cutter = self.repository.page_cutter();
+        let interrupt = self.interrupt;
+        let watched = changes.by_ref().map(|edit| {
+            interrupt.check()?;
+            edit
+        });
+        let root = apply(pipeline, cutter, parent.as_ref(), watched)?;
+        let Changes { totals, lists, .. } = changes;
+        Ok(Built { root, totals, faults: delivery.faults, lists })
+    }
+
+    fn snapshot(
+        &self,
+        lineage: &Lineage,
+        root: Option<PageRef>,
+        totals: Totals,
+        faults: &Faults,
+    ) -> Snapshot {
+        let options = self.options;
+        Snapshot {
+            origin: options.origin.clone(),
+            taken_at: options.taken_at,
+            utc_offset_secs: options.utc_offset_secs,
+            root,
+            parent: lineage.parent.as_ref().map(|named| named.id),
+            totals,
+            completeness: completeness(faults),
+            tags: options.tags.clone(),
+            session: self.session.id(),
+            writer: self.repository.keys().signer.writer(),
+            sequence: lineage.sequence,
+            previous: lineage.previous,
+            program: options.program.clone(),
+        }
+    }
+}
+
+/// A tree on its way to the store.
+struct Built {
+    root: Option<PageRef>,
+    totals: Totals,
+    faults: Faults,
+    lists: Lists,
+}
+
+fn completeness(faults: &Faults) -> Completeness {
+    if faults.total() == 0 {
+        return Completeness::Complete;
+    }
+    let mut room = FAULT_PATHS_MAX;
+    let mut fits = |fault: &&crate::progress::Fault| {
+        let needed = fault.path.key().len() + 64;
+        let fits = needed <= room;
+        room = room.saturating_sub(needed);
+        fits
+    };
+    let first = faults.kept().iter().take_while(&mut fits);
+    let first = first.map(|fault| (fault.path.clone(), fault.kind)).collect();
+    Completeness::Incomplete { total: faults.total(), first }
+}

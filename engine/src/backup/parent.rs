@@ -1,0 +1,117 @@
+//! Which snapshot a run is compared with, and which one it follows.
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::SnapshotId;
+use crate::interrupt::Interrupt;
+use crate::node::{self, Attached, ChunkRef, FileContent};
+use crate::repository::Repository;
+use crate::snapshot::{Named, Origin};
+use crate::tree::{ListPart, walk};
+
+/// Where a run stands among the snapshots that are there.
+pub(super) struct Lineage {
+    /// The newest snapshot of the same device or folder that may be inherited from.
+    pub(super) parent: Option<Named>,
+    /// How many snapshots this writer wrote before.
+    pub(super) sequence: u64,
+    /// The last of them.
+    pub(super) previous: Option<SnapshotId>,
+}
+
+impl Lineage {
+    /// Looks through the snapshots.
+    ///
+    /// Inheriting is reuse: while sweepers have marked packs, the parent's tree is walked, and a
+    /// parent that needs one of them is not used. Then everything is read and stored anew.
+    pub(super) fn find(
+        repository: &Repository,
+        origin: &Origin,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let found = repository.snapshots()?;
+        let writer = repository.keys().signer.writer();
+        let own = found.named.iter().chain(&found.unconfirmed);
+        let last = own
+            .filter(|named| named.snapshot.writer == writer)
+            .max_by_key(|named| named.snapshot.sequence);
+        let (sequence, previous) = last
+            .map_or((0, None), |named| (named.snapshot.sequence.saturating_add(1), Some(named.id)));
+        let parent = match found.named.iter().rev().find(|n| is_parent(n, origin)) {
+            Some(named) if is_reliable(repository, named, interrupt)? => Some(named.clone()),
+            _ => None,
+        };
+        Ok(Lineage { parent, sequence, previous })
+    }
+}
+
+/// A folder's incomplete snapshot is a parent like any other: what it lacks is read again. A
+/// device would take what is missing for sent.
+fn is_parent(named: &Named, origin: &Origin) -> bool {
+    let same = match (&named.snapshot.origin, origin) {
+        (Origin::Device(a), Origin::Device(b)) => a.udid == b.udid,
+        (Origin::Folder { host: a, path: b }, Origin::Folder { host, path }) => {
+            (a, b) == (host, path)
+        }
+        _ => false,
+    };
+    same && (named.snapshot.is_complete() || matches!(origin, Origin::Folder { .. }))
+}
+
+/// Whether all that the snapshot needs lies in packs that nobody has condemned.
+fn is_reliable(repository: &Repository, named: &Named, interrupt: &Interrupt) -> Result<bool> {
+    if !repository.index().has_condemned() {
+        return Ok(true);
+    }
+    let mut reliable = true;
+    let lost = || Error::new(ErrorKind::NotFound, "looking through the parent");
+    let index = repository.index();
+    let need = |id| -> Result<()> {
+        interrupt.check()?;
+        index.locate_reliable(&id)?.map(|_| ()).ok_or_else(lost)
+    };
+    let mut pages = Vec::new();
+    let walked = walk(
+        repository,
+        named.snapshot.root.as_ref(),
+        |id, _| {
+            pages.push(id);
+            true
+        },
+        |entry| {
+            let node = node::decode(&entry.value)
+                .map_err(|e| Error::new(ErrorKind::Damaged, "reading a node").because(e))?;
+            let attached = [&node.xattrs, &node.holes].into_iter().filter_map(|a| match a {
+                Attached::Stored(content) => Some(content),
+                _ => None,
+            });
+            for content in attached.chain([&node.content]) {
+                need_content(repository, content, &need)?;
+            }
+            Ok(())
+        },
+    );
+    for result in std::iter::once(walked).chain(pages.into_iter().map(need)) {
+        match result {
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Damaged) => {
+                reliable = false;
+            }
+            other => other?,
+        }
+    }
+    Ok(reliable)
+}
+
+fn need_content(
+    repository: &Repository,
+    content: &FileContent,
+    need: &impl Fn(crate::id::BlobId) -> Result<()>,
+) -> Result<()> {
+    if content.content == crate::node::Content::Missing {
+        return Ok(());
+    }
+    for part in repository.parts(content) {
+        match part? {
+            ListPart::Page(id) | ListPart::Chunk(ChunkRef { id, .. }) => need(id)?,
+        }
+    }
+    Ok(())
+}

@@ -6,8 +6,10 @@ mod fault_backend;
 mod memory_backend;
 pub mod phone_like;
 mod s3_server;
+pub mod test_repository;
 
 pub use crash_backend::{CrashBackend, InFlight};
 pub use fault_backend::{Call, Effect, FaultBackend, When};
 pub use memory_backend::MemoryBackend;
 pub use s3_server::S3Server;
+pub use test_repository::TestRepository;

@@ -27,6 +27,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use layout::{folder_of, key_at, path_of};
 
@@ -209,6 +210,33 @@ pub trait Backend: Send + Sync {
 
     /// Where this is, for people: never with a secret.
     fn place(&self) -> String;
+}
+
+impl<B: Backend + ?Sized> Backend for Arc<B> {
+    fn put(&self, key: &ObjectKey, body: Body) -> Result<(), BackendError> {
+        (**self).put(key, body)
+    }
+    fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
+        (**self).get(key, range)
+    }
+    fn get_whole(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes, BackendError> {
+        (**self).get_whole(key, max_bytes)
+    }
+    fn list<'a>(&'a self, kind: ObjectKind, prefix: &str) -> Listing<'a> {
+        (**self).list(kind, prefix)
+    }
+    fn remove(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        (**self).remove(key)
+    }
+    fn connections(&self) -> NonZeroUsize {
+        (**self).connections()
+    }
+    fn staging(&self) -> Option<&Path> {
+        (**self).staging()
+    }
+    fn place(&self) -> String {
+        (**self).place()
+    }
 }
 
 /// Why a backend call failed.

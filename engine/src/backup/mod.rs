@@ -136,11 +136,7 @@ impl Run<'_> {
         let pipeline = Pipeline::start(
             self.repository,
             self.session.clone(),
-            PipelineOptions {
-                dry_run: self.options.dry_run,
-                scratch: scratch.to_owned(),
-                adopted: self.repository.take_adopted(),
-            },
+            PipelineOptions { dry_run: self.options.dry_run, scratch: scratch.to_owned() },
             self.progress.clone(),
             self.interrupt,
         )?;

@@ -33,6 +33,9 @@ pub use tables::KnownPack;
 /// What redb may keep of the file in memory, in bytes.
 const CACHE_BYTES: usize = 24 << 20;
 
+/// The word in `meta` under which lost listings are noted.
+const LOST_LISTINGS: &[u8] = b"lost listings";
+
 /// How many files of one repository are tried before giving up.
 const FILES_MAX: u32 = 16;
 
@@ -200,6 +203,34 @@ impl Index {
         }
         self.write(&[], &mut Vec::new(), &[], gone)?;
         Ok(self.packs.write().unwrap_or_else(PoisonError::into_inner).drop_segments(gone))
+    }
+
+    /// Notes whether packs were listed once and are no longer.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written.
+    pub fn note_lost_listings(&self, lost: bool) -> Result<()> {
+        const DOING: &str = "writing the local index";
+        if lost == self.has_lost_listings() {
+            return Ok(());
+        }
+        let write = local!(DOING, self.database.begin_write())?;
+        {
+            let mut meta = local!(DOING, write.open_table(META))?;
+            local!(DOING, meta.insert(LOST_LISTINGS, [u8::from(lost)].as_slice()))?;
+        }
+        local!(DOING, write.commit())
+    }
+
+    /// Whether packs were listed once and are no longer, and no segment has listed them since.
+    pub fn has_lost_listings(&self) -> bool {
+        let noted = || -> Result<bool, redb::Error> {
+            let meta = self.database.begin_read()?.open_table(META)?;
+            Ok(meta.get(LOST_LISTINGS)?.is_some_and(|found| found.value() == [1]))
+        };
+        // A note that cannot be read costs two listings.
+        noted().unwrap_or(true)
     }
 
     /// Tells which packs sweepers have marked; nothing written from now on relies on them.

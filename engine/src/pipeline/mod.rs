@@ -24,7 +24,6 @@ mod uploader;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::BlobId;
-use crate::index::IndexedPack;
 use crate::interrupt::Interrupt;
 use crate::pack::PackKind;
 use crate::progress::Progress;
@@ -106,8 +105,6 @@ pub struct PipelineOptions {
     pub dry_run: bool,
     /// A private folder on this computer's disk.
     pub scratch: PathBuf,
-    /// Packs found without a segment, to be listed by this run's first one.
-    pub adopted: Vec<IndexedPack>,
 }
 
 /// A running pipeline.
@@ -133,7 +130,7 @@ impl Pipeline {
         progress: Arc<dyn Progress>,
         interrupt: &Interrupt,
     ) -> Result<Pipeline> {
-        let PipelineOptions { dry_run, scratch, adopted } = options;
+        let PipelineOptions { dry_run, scratch } = options;
         let shared = Arc::new(Shared {
             repository: repository.clone(),
             session,
@@ -172,7 +169,7 @@ impl Pipeline {
         drop(stored);
         let s = shared.clone();
         threads.push(spawn("recorder", move || {
-            recorder::run(&s, &to_record, adopted);
+            recorder::run(&s, &to_record);
             let _ = done.send(());
         })?);
         let tickets = Arc::new(TicketTable::new(&shared.scratch)?);

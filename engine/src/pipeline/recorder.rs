@@ -17,8 +17,8 @@ const SEGMENT_BLOBS: usize = 200_000;
 /// Records packs until there are no more; then writes the last segment.
 ///
 /// A run that has stopped still lists what is stored: the next run need not store it again.
-pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>, adopted: Vec<IndexedPack>) {
-    let mut waiting = adopted;
+pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>) {
+    let mut waiting = Vec::new();
     let mut last = Instant::now();
     loop {
         match from.recv_timeout(Duration::from_millis(200)) {
@@ -41,7 +41,15 @@ pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>, adopted: Vec<In
             shared.fail(error);
         }
     }
+    if !shared.dry_run {
+        // Packs that were found without a listing are listed again.
+        waiting.extend(shared.repository.take_adopted());
+    }
     if let Err(error) = put_segment(shared, &mut waiting) {
+        shared.fail(error);
+    } else if !shared.dry_run
+        && let Err(error) = shared.repository.index().note_lost_listings(false)
+    {
         shared.fail(error);
     }
     // Uploads that end after a stop are not listed; nobody may wait for room in the channel.

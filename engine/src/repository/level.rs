@@ -68,6 +68,10 @@ impl Repository {
         }
         let gone: Vec<SegmentId> = recorded.difference(&listed).copied().collect();
         level.lost_listings = self.index().drop_segments(&gone)?;
+        if level.lost_listings > 0 {
+            // Remembered until a segment lists them again: what nobody lists a sweep may take.
+            self.index().note_lost_listings(true)?;
+        }
         Ok(level)
     }
 

@@ -179,12 +179,14 @@ impl Repository {
             let name = name.get(..8).unwrap_or(name);
             progress.warn(&format!("index segment {name} cannot be read: {}", error.kind()));
         }
-        if level.lost_listings > 0 || !level.unreadable_segments.is_empty() {
+        if repository.index().has_lost_listings() || !level.unreadable_segments.is_empty() {
             let found = repository.adopt_unlisted_packs()?;
-            progress.warn(&format!(
-                "the index of {found} packs was missing and has been read from the packs \
-                 themselves; the next snapshot writes it again",
-            ));
+            if found > 0 {
+                progress.warn(&format!(
+                    "the index of {found} packs was missing and has been read from the packs \
+                     themselves; the next snapshot writes it again",
+                ));
+            }
         }
         Ok(repository)
     }

@@ -24,5 +24,11 @@ pub mod seal;
 pub mod snapshot;
 pub mod tree;
 
+// Floors 4 and 6.
+pub mod backup;
+pub mod check;
+pub mod repository;
+pub mod restore;
+
 // Plugs into the ports from outside; no room of the engine imports it.
 pub mod folder;

@@ -105,7 +105,10 @@ fn read_pack(
     }
     let name = name_of(pack);
     let of = blobs.len();
-    Ok((bytes, first.map(|first| format!("{name}: {bad} of {of} blobs are damaged, first: {first}"))))
+    Ok((
+        bytes,
+        first.map(|first| format!("{name}: {bad} of {of} blobs are damaged, first: {first}")),
+    ))
 }
 
 /// The plaintexts of some blocks; a damaged one is `None` and takes no neighbour with it.
@@ -115,7 +118,9 @@ fn read(
     blocks: &[(u32, BlockEntry)],
 ) -> Result<Vec<Option<Vec<u8>>>> {
     match store.read_blocks(pack, blocks) {
-        Ok(plain) if plain.len() == blocks.len() => return Ok(plain.into_iter().map(Some).collect()),
+        Ok(plain) if plain.len() == blocks.len() => {
+            return Ok(plain.into_iter().map(Some).collect());
+        }
         Ok(_) => return Ok(vec![None; blocks.len()]),
         Err(error) if !is_loss(&error) => return Err(error),
         Err(_) if blocks.len() == 1 => return Ok(vec![None]),
@@ -129,8 +134,9 @@ fn read(
 }
 
 fn verify(store: &dyn Packs, pack: &PackOf, blob: &BlobEntry, block: Option<&[u8]>) -> Result<()> {
-    let damaged =
-        |why: &str| Error::new(ErrorKind::Damaged, format!("blob {}", blob.id.short())).because(why);
+    let damaged = |why: &str| {
+        Error::new(ErrorKind::Damaged, format!("blob {}", blob.id.short())).because(why)
+    };
     let block = block.ok_or_else(|| damaged("its block does not open"))?;
     let plain = block.get(blob.offset as usize..).and_then(|rest| rest.get(..blob.len as usize));
     let plain = plain.ok_or_else(|| damaged("it lies outside its block"))?;

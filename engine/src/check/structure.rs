@@ -95,9 +95,8 @@ impl Found {
         if self.bad_pages > 0 {
             let (count, first) = (self.bad_pages, self.first_bad.as_deref().unwrap_or("unknown"));
             let more = if self.given_up { " or more" } else { "" };
-            sentences.push(format!(
-                "{name}: {count}{more} tree pages cannot be read, first: {first}"
-            ));
+            sentences
+                .push(format!("{name}: {count}{more} tree pages cannot be read, first: {first}"));
         }
         if let Some(first) = &self.first_lacking {
             let count = self.lacking;

@@ -26,7 +26,12 @@ impl Packs for Shelf {
     }
     fn contents(&self, _: &PackOf) -> Result<PackFooter> {
         let block = |n| BlockEntry { offset: 124 + n * 20, stored_len: 20, raw_len: 10 };
-        let blob = |n| BlobEntry { id: BlobId::from_bytes([n; 32]), block: u32::from(n), offset: 2, len: 4 };
+        let blob = |n| BlobEntry {
+            id: BlobId::from_bytes([n; 32]),
+            block: u32::from(n),
+            offset: 2,
+            len: 4,
+        };
         Ok(PackFooter { blocks: (0..3).map(block).collect(), blobs: (0..3).map(blob).collect() })
     }
     fn read_blocks(&self, _: &PackOf, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>> {
@@ -71,8 +76,9 @@ fn a_damaged_block_is_one_sentence_and_its_neighbours_are_still_read() {
 
 #[test]
 fn a_share_of_packs_grows_with_the_percentage_and_never_changes_its_mind() {
-    let ids: Vec<PackId> =
-        (0u32..1000).map(|n| PackId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes())).collect();
+    let ids: Vec<PackId> = (0u32..1000)
+        .map(|n| PackId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes()))
+        .collect();
     let count = |percent| ids.iter().filter(|id| data::is_chosen(id, percent)).count();
     assert_eq!(count(100), 1000);
     assert!((50..150).contains(&count(10)), "{}", count(10));

@@ -157,7 +157,12 @@ impl OpenFile {
                 run.notes(&self.place, attributes.lost, notes);
             }
             Err(error) => {
-                run.lost_file(&self.place, &self.node, FaultKind::Unsupported, &format!("{error:?}"));
+                run.lost_file(
+                    &self.place,
+                    &self.node,
+                    FaultKind::Unsupported,
+                    &format!("{error:?}"),
+                );
                 run.target_trouble(error)?;
             }
         }

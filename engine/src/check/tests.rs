@@ -25,8 +25,8 @@ impl Packs for Shelf {
         Ok(self.listed.clone())
     }
     fn contents(&self, _: &PackOf) -> Result<PackFooter> {
-        let block = |n| BlockEntry { offset: 124 + n * 20, stored_len: 20, raw_len: 10 };
-        let blob = |n| BlobEntry {
+        let block = |n: u32| BlockEntry { offset: 124 + n * 20, stored_len: 20, raw_len: 10 };
+        let blob = |n: u8| BlobEntry {
             id: BlobId::from_bytes([n; 32]),
             block: u32::from(n),
             offset: 2,

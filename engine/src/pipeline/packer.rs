@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufWriter, Write};
 use tempfile::{NamedTempFile, TempPath};
 
+/// Blobs of a block: name, offset in its plaintext, length.
+pub(super) type Blobs = Vec<(BlobId, u32, u32)>;
+
 /// What workers send.
 pub(super) enum ToPack {
     /// A block for its place.
@@ -31,7 +34,7 @@ pub(super) struct Block {
     pub(super) given: Given,
     pub(super) sealed: Vec<u8>,
     pub(super) raw_len: u32,
-    pub(super) blobs: Vec<(BlobId, u32, u32)>,
+    pub(super) blobs: Blobs,
     pub(super) permit: Option<Permit>,
 }
 
@@ -47,7 +50,7 @@ struct Filling {
     hasher: blake3::Hasher,
     next: u32,
     early: BTreeMap<u32, Block>,
-    written: Vec<(Place, u32, Vec<(BlobId, u32, u32)>)>,
+    written: Vec<(Place, u32, Blobs)>,
     closed: Option<(PackBuilder, u32, bool)>,
 }
 

@@ -55,7 +55,7 @@ enum Place {
 }
 
 impl TicketTable {
-    pub(super) fn new(scratch: &Path) -> Result<Self> {
+    pub(crate) fn new(scratch: &Path) -> Result<Self> {
         let doing = "making a temporary file";
         let file = tempfile::tempfile_in(scratch).map_err(|e| Error::local(doing, e))?;
         let out = BufWriter::new(file.try_clone().map_err(|e| Error::local(doing, e))?);

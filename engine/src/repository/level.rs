@@ -135,6 +135,11 @@ impl Repository {
         Ok(found)
     }
 
+    /// How many packs are adopted and still in no segment.
+    pub fn adopted_packs(&self) -> usize {
+        self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner).packs.len()
+    }
+
     /// The packs that were adopted, for the caller to list in a segment.
     pub(crate) fn take_adopted(&self) -> Vec<IndexedPack> {
         let mut adopted = self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -82,7 +82,15 @@ impl Repository {
                 .because("blocks lie outside the pack"));
         }
         let key = self.pack_key(&known)?;
-        let stretch = self.fetch(&known, start..end)?;
+        let stretch = match self.fetch(&known, start..end) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                // Another computer's sweep may have moved what was in it: whoever asks again
+                // where a blob is gets an answer that is level with the store.
+                self.bring_level()?;
+                return Err(e);
+            }
+            stretch => stretch?,
+        };
         blocks
             .iter()
             .map(|(ordinal, block)| {
@@ -133,10 +141,15 @@ impl Repository {
     ///
     /// [`Damaged`](ErrorKind::Damaged).
     pub fn verify_blob(&self, id: &BlobId, plain: &[u8]) -> Result<()> {
-        self.verify(PackKind::Data, id, plain)
+        self.verify_named(PackKind::Data, id, plain)
     }
 
-    fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()> {
+    /// Goes on only if `plain` is the blob of this kind that `id` names.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](ErrorKind::Damaged).
+    pub fn verify_named(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()> {
         if self.name_of(kind, plain) == *id {
             return Ok(());
         }
@@ -167,7 +180,6 @@ impl Repository {
         match self.read_at(kind, id, &location) {
             // Another computer's sweep may have moved it since the index was level.
             Err(e) if e.kind() == ErrorKind::NotFound => {
-                self.bring_level()?;
                 let location = self.locate(id)?.ok_or_else(missing)?;
                 self.read_at(kind, id, &location)
             }
@@ -192,7 +204,7 @@ impl Repository {
                 .because("it ends behind its block"));
         }
         let plain = block.slice(at.offset as usize..end);
-        self.verify(kind, id, &plain)?;
+        self.verify_named(kind, id, &plain)?;
         Ok(plain)
     }
 }

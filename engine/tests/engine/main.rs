@@ -1,4 +1,6 @@
 //! The engine over backends in memory: what must be true of a whole repository.
 mod backup;
+mod check;
 mod crash;
 mod damage;
+mod restore;

@@ -1,0 +1,113 @@
+//! The packs that the index lists against the packs that the store has.
+use super::{CheckReport, Severity};
+use crate::backend::ObjectKey;
+use crate::error::Result;
+use crate::id::{BlobId, PackId};
+use crate::pack::{BlockEntry, PackFooter, PackKind};
+use crate::repository::Repository;
+use std::collections::HashMap;
+
+/// A pack as one side knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PackOf {
+    /// Its name.
+    pub(crate) id: PackId,
+    /// What it holds.
+    pub(crate) kind: PackKind,
+    /// Its length in bytes.
+    pub(crate) size_bytes: u64,
+}
+
+/// What a check needs to know of packs.
+pub(crate) trait Packs: Sync {
+    /// The packs that segments of the index list and no tombstone takes away.
+    fn indexed(&self) -> Result<Vec<PackOf>>;
+
+    /// The packs that the store has.
+    fn listed(&self) -> Result<Vec<PackOf>>;
+
+    /// The pack's own list of blocks and blobs, read from the store. Error: Damaged, NotFound.
+    fn contents(&self, pack: &PackOf) -> Result<PackFooter>;
+
+    /// As [`Repository::read_blocks`].
+    fn read_blocks(&self, pack: &PackOf, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>>;
+
+    /// Goes on only if `plain` is the blob `id`: contents and pages are named under different
+    /// keys. Error: Damaged.
+    fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()>;
+}
+
+impl Packs for Repository {
+    fn indexed(&self) -> Result<Vec<PackOf>> {
+        let known = self.index().live_packs().into_iter();
+        Ok(known
+            .map(|pack| PackOf { id: pack.id, kind: pack.header.kind, size_bytes: pack.pack_len })
+            .collect())
+    }
+
+    fn listed(&self) -> Result<Vec<PackOf>> {
+        let mut packs = Vec::new();
+        for kind in [PackKind::Meta, PackKind::Data] {
+            for listed in self.backend().list(kind.object_kind(), "") {
+                let listed = listed?;
+                // What has no pack's name is nobody's.
+                if let Ok(id) = listed.key.name().parse() {
+                    packs.push(PackOf { id, kind, size_bytes: listed.size_bytes });
+                }
+            }
+        }
+        Ok(packs)
+    }
+
+    fn contents(&self, pack: &PackOf) -> Result<PackFooter> {
+        let key = ObjectKey::new(pack.kind.object_kind(), pack.id.to_hex());
+        Ok(self.read_pack_list(&key, pack.size_bytes)?.footer)
+    }
+
+    fn read_blocks(&self, pack: &PackOf, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>> {
+        Repository::read_blocks(self, pack.kind, &pack.id, blocks)
+    }
+
+    fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()> {
+        self.verify_named(kind, id, plain)
+    }
+}
+
+/// Compares both sides and returns the packs that are where the index says.
+pub(super) fn check(packs: &dyn Packs, report: &mut CheckReport) -> Result<Vec<PackOf>> {
+    let indexed = packs.indexed()?;
+    let listed = packs.listed()?;
+    report.packs = indexed.len() as u64;
+    let mut stored: HashMap<(PackId, PackKind), u64> =
+        listed.iter().map(|pack| ((pack.id, pack.kind), pack.size_bytes)).collect();
+    let (mut bad, mut whole) = (Vec::new(), Vec::new());
+    for pack in indexed {
+        let name = name_of(&pack);
+        match stored.remove(&(pack.id, pack.kind)) {
+            None => bad.push(format!("{name} is missing")),
+            Some(size) if size != pack.size_bytes => {
+                let expected = pack.size_bytes;
+                bad.push(format!("{name} is {size} bytes long and should be {expected}"));
+            }
+            Some(_) => whole.push(pack),
+        }
+    }
+    let mut strays: Vec<_> = stored.into_iter().collect();
+    strays.sort_unstable_by_key(|((id, _), _)| *id);
+    let stray = |((id, kind), size_bytes)| {
+        let name = name_of(&PackOf { id, kind, size_bytes });
+        format!("{name} is in no segment of the index")
+    };
+    report.find_many(Severity::Damage, bad);
+    report.find_many(Severity::Notice, strays.into_iter().map(stray).collect());
+    Ok(whole)
+}
+
+/// For people.
+pub(super) fn name_of(pack: &PackOf) -> String {
+    let kind = match pack.kind {
+        PackKind::Meta => "metadata pack",
+        PackKind::Data => "pack",
+    };
+    format!("{kind} {}", pack.id.short())
+}

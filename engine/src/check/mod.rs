@@ -1,0 +1,115 @@
+//! Holding a store against itself: does every snapshot reach all that it names?
+mod census;
+mod data;
+mod structure;
+#[cfg(test)]
+mod tests;
+
+use crate::error::Result;
+use crate::interrupt::Interrupt;
+use crate::progress::{Phase, Progress};
+use crate::repository::Repository;
+
+/// Sentences of one kind that are kept; after them one says how many more there are.
+const SENTENCES_MAX: usize = 20;
+
+/// What to check.
+#[derive(Debug, Default)]
+pub struct CheckOptions {
+    /// Reads this share of the packs too, in per cent (1 to 100). Which packs it is depends on
+    /// their ids alone.
+    pub read_data_percent: Option<u8>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Costs room or time, loses nothing: `snapshot` heals it.
+    Notice,
+    /// Something cannot be restored.
+    Damage,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// One sentence: what and which.
+    pub sentence: String,
+}
+
+/// What a check looked at and what it found.
+#[derive(Debug, Default)]
+pub struct CheckReport {
+    /// Everything found, in the order it was looked for.
+    pub findings: Vec<Finding>,
+    /// Snapshots whose trees were walked.
+    pub snapshots: u64,
+    /// Packs that the index lists.
+    pub packs: u64,
+    /// References to blobs that were looked up; pages that snapshots share count once.
+    pub blobs: u64,
+    /// Plaintext read and verified, in bytes.
+    pub read_bytes: u64,
+}
+
+impl CheckReport {
+    /// Whether something cannot be restored.
+    pub fn is_damaged(&self) -> bool {
+        self.findings.iter().any(|f| f.severity == Severity::Damage)
+    }
+
+    fn find(&mut self, severity: Severity, sentence: impl Into<String>) {
+        self.findings.push(Finding { severity, sentence: sentence.into() });
+    }
+
+    /// Adds the first of many like findings, and their number.
+    fn find_many(&mut self, severity: Severity, sentences: Vec<String>) {
+        let more = sentences.len().saturating_sub(SENTENCES_MAX);
+        for sentence in sentences.into_iter().take(SENTENCES_MAX) {
+            self.find(severity, sentence);
+        }
+        if more > 0 {
+            self.find(severity, format!("{more} more like the last"));
+        }
+    }
+}
+
+/// Checks the whole store: its snapshots and their trees, that every blob they name is in the
+/// index and its pack in the store; with `read_data_percent` also stored bytes.
+///
+/// # Errors
+///
+/// The store cannot be read just now; `Interrupted`. Damage is in the report.
+pub fn check(
+    repository: &Repository,
+    options: &CheckOptions,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<CheckReport> {
+    let mut report = CheckReport::default();
+    progress.phase(Phase::CheckingStructure);
+    let snapshots = repository.snapshots()?;
+    for (name, error) in &snapshots.unreadable {
+        report.find(Severity::Damage, format!("snapshot {name} cannot be read: {error:?}"));
+    }
+    structure::check(repository, &snapshots.named, &mut report, interrupt)?;
+    let packs = census::check(repository, &mut report)?;
+    for (name, error) in repository.bring_level()?.unreadable_segments {
+        report.find(Severity::Damage, format!("index segment {name} cannot be read: {error:?}"));
+    }
+    let unlisted = repository.adopted_packs();
+    if unlisted > 0 {
+        let sentence = format!(
+            "a part of the index is lost: {unlisted} packs are in no segment and were read from \
+             the packs themselves; no content is lost, the next snapshot lists them again",
+        );
+        report.find(Severity::Damage, sentence);
+    }
+    if let Some(percent) = options.read_data_percent {
+        progress.phase(Phase::CheckingData);
+        data::check(repository, &packs, percent, &mut report, progress, interrupt)?;
+    }
+    Ok(report)
+}

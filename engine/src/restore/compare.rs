@@ -1,0 +1,77 @@
+//! Whether a file that stands in the target is already what the snapshot says.
+use super::{Overwrite, Run, is_loss};
+use crate::error::{ErrorKind, Result};
+use crate::node::{Content, Node};
+use crate::pack::BLOCK_LEN_MAX;
+use crate::path::TreePath;
+use crate::target::Present;
+use std::io::Read;
+
+/// What becomes of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// What is there stays.
+    Leave,
+    /// Its bytes are right; its attributes are set.
+    SetAttributes,
+    /// It is written and replaces what is there.
+    Write,
+}
+
+/// What becomes of the file `node` at `place`.
+///
+/// # Errors
+///
+/// The target cannot be read; the store cannot be read just now.
+pub(super) fn judge(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<Verdict> {
+    let present = run.target.present(place)?;
+    match (run.options.overwrite, present) {
+        (_, Present::Nothing) | (Overwrite::Always, _) => Ok(Verdict::Write),
+        (Overwrite::Never, _) => Ok(Verdict::Leave),
+        (Overwrite::IfChanged, Present::File { size_bytes, mtime, names: 1 })
+            if size_bytes == node.size_bytes() =>
+        {
+            let is_right = mtime == node.mtime || has_bytes_of(run, place, node)?;
+            Ok(if is_right { Verdict::SetAttributes } else { Verdict::Write })
+        }
+        // A file with further names is never changed through one of them.
+        (Overwrite::IfChanged, _) => Ok(Verdict::Write),
+    }
+}
+
+/// Whether the file at `place`, of the right length, has the stored bytes.
+fn has_bytes_of(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<bool> {
+    let Ok(mut present) = run.target.read_present(place) else {
+        return Ok(false);
+    };
+    let content = &node.content;
+    match &content.content {
+        Content::Empty => return Ok(true),
+        Content::Missing => return Ok(false),
+        Content::Inline(bytes) => {
+            let mut there = vec![0; bytes.len()];
+            return Ok(present.read_exact(&mut there).is_ok() && there == *bytes);
+        }
+        Content::Chunks(_) | Content::List { .. } => {}
+    }
+    let mut there = Vec::new();
+    for chunk in run.store.chunks(content) {
+        run.interrupt.check()?;
+        let chunk = match chunk {
+            Ok(chunk) if chunk.len <= BLOCK_LEN_MAX => chunk,
+            Err(error) if !is_loss(&error) => return Err(error),
+            // Writing it will say what is wrong.
+            Ok(_) | Err(_) => return Ok(false),
+        };
+        there.resize(chunk.len as usize, 0);
+        if present.read_exact(&mut there).is_err() {
+            return Ok(false);
+        }
+        match run.store.verify_blob(&chunk.id, &there) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Damaged => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}

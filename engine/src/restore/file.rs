@@ -1,0 +1,197 @@
+//! One file on its way back: begun with its first piece, finished with its last.
+use super::Run;
+use super::attributes;
+use crate::error::Result;
+use crate::node::{Content, Node};
+use crate::path::TreePath;
+use crate::progress::FaultKind;
+use crate::target::{FileTicket, Restored};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A file whose pieces come in any order and from several threads.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) place: TreePath,
+    /// Without its chunks: those are pieces now.
+    pub(super) node: Node,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    /// What has not been written, in bytes.
+    left: u64,
+    /// Threads that are writing without holding the state.
+    writers: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing stands in the target yet.
+    Ahead,
+    /// Being written.
+    Begun(FileTicket),
+    /// Finished or given up.
+    Over,
+}
+
+impl OpenFile {
+    pub(super) fn new(place: TreePath, mut node: Node) -> Self {
+        let left = node.size_bytes();
+        node.content.content = Content::Empty;
+        let state = Mutex::new(State { stage: Stage::Ahead, left, writers: 0 });
+        OpenFile { place, node, state }
+    }
+
+    /// About what it takes in memory, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        use crate::node::Attached;
+        let attached = |a: &Attached| if let Attached::Here(bytes) = a { bytes.len() } else { 0 };
+        let lent = attached(&self.node.xattrs) + attached(&self.node.holes);
+        size_of::<Self>() + 2 * size_of::<u64>() + self.place.key().len() + lent
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether no more pieces are wanted.
+    pub(super) fn is_over(&self) -> bool {
+        self.state().stage == Stage::Over
+    }
+
+    /// Writes a piece, and finishes the file with its last one.
+    ///
+    /// # Errors
+    ///
+    /// What stops the whole restore; anything else is a fault of this file.
+    pub(super) fn write(&self, run: &Run<'_>, at: u64, bytes: &[u8]) -> Result<()> {
+        let Some(ticket) = self.begin(run)? else {
+            return Ok(());
+        };
+        let written = run.target.write_piece(ticket, at, bytes);
+        let mut state = self.state();
+        state.writers -= 1;
+        if state.stage == Stage::Over {
+            // Given up meanwhile by another thread; the last one out drops the file.
+            let is_last = state.writers == 0;
+            drop(state);
+            if is_last {
+                run.target.abandon_file(ticket);
+            }
+            return Ok(());
+        }
+        if let Err(error) = written {
+            drop(state);
+            self.give_up(run, FaultKind::Unsupported, &format!("{error:?}"));
+            return run.target_trouble(error);
+        }
+        state.left = state.left.saturating_sub(bytes.len() as u64);
+        let is_whole = state.left == 0;
+        if is_whole {
+            state.stage = Stage::Over;
+        }
+        drop(state);
+        run.progress.advance(0, bytes.len() as u64);
+        if is_whole { self.finish(run, ticket) } else { Ok(()) }
+    }
+
+    /// Finishes a file that has no bytes.
+    pub(super) fn finish_empty(&self, run: &Run<'_>) -> Result<()> {
+        match self.begin(run)? {
+            Some(ticket) => {
+                let mut state = self.state();
+                state.writers -= 1;
+                state.stage = Stage::Over;
+                drop(state);
+                self.finish(run, ticket)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The ticket, with this thread counted as a writer; `None` when the file is over.
+    fn begin(&self, run: &Run<'_>) -> Result<Option<FileTicket>> {
+        let mut state = self.state();
+        let ticket = match state.stage {
+            Stage::Over => return Ok(None),
+            Stage::Begun(ticket) => ticket,
+            Stage::Ahead => match run.target.begin_file(&self.place, self.node.size_bytes()) {
+                Ok(ticket) => {
+                    state.stage = Stage::Begun(ticket);
+                    ticket
+                }
+                Err(error) => {
+                    drop(state);
+                    self.give_up(run, FaultKind::Unsupported, &format!("{error:?}"));
+                    run.target_trouble(error)?;
+                    return Ok(None);
+                }
+            },
+        };
+        state.writers += 1;
+        Ok(Some(ticket))
+    }
+
+    fn finish(&self, run: &Run<'_>, ticket: FileTicket) -> Result<()> {
+        let attributes = match attributes::read(run.store, &self.node) {
+            Ok(attributes) => attributes,
+            Err(error) => {
+                run.target.abandon_file(ticket);
+                return Err(error);
+            }
+        };
+        let restored = Restored {
+            path: &self.place,
+            node: &self.node,
+            xattrs: &attributes.xattrs,
+            holes: &attributes.holes,
+        };
+        match run.target.finish_file(ticket, &restored) {
+            Ok(notes) => {
+                run.tally(|report| {
+                    report.written_files += 1;
+                    report.written_bytes += self.node.size_bytes();
+                });
+                run.notes(&self.place, attributes.lost, notes);
+            }
+            Err(error) => {
+                run.lost_file(
+                    &self.place,
+                    &self.node,
+                    FaultKind::Unsupported,
+                    &format!("{error:?}"),
+                );
+                run.target_trouble(error)?;
+            }
+        }
+        run.progress.advance(1, 0);
+        Ok(())
+    }
+
+    /// Gives the file up: what stands at its path stays as it is. Says so once.
+    ///
+    /// `Unreadable` says that the store failed, `Unsupported` that the target did.
+    pub(super) fn give_up(&self, run: &Run<'_>, kind: FaultKind, reason: &str) {
+        if let Some(left) = self.drop_it(run) {
+            run.lost_file(&self.place, &self.node, kind, reason);
+            run.progress.advance(1, left);
+        }
+    }
+
+    /// Drops the file without a word, because everything stops; the bytes that were left, if it
+    /// was not over already.
+    pub(super) fn drop_it(&self, run: &Run<'_>) -> Option<u64> {
+        let mut state = self.state();
+        let stage = std::mem::replace(&mut state.stage, Stage::Over);
+        let (left, writers) = (state.left, state.writers);
+        drop(state);
+        match stage {
+            Stage::Over => return None,
+            Stage::Begun(ticket) if writers == 0 => run.target.abandon_file(ticket),
+            Stage::Begun(_) | Stage::Ahead => {}
+        }
+        Some(left)
+    }
+}

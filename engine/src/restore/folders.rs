@@ -1,0 +1,110 @@
+//! What is done to whole folders: removing what the snapshot does not have, and attributes last.
+use super::select::{Chosen, Selection};
+use super::{Run, attributes};
+use crate::error::Result;
+use crate::node::{Node, NodeKind};
+use crate::path::TreePath;
+use crate::target::{Present, Restored};
+
+/// Removes from the folder at `place` every name that the snapshot does not have there.
+///
+/// # Errors
+///
+/// The snapshot cannot be read: without it nothing is known to be superfluous.
+pub(super) fn clear(run: &Run<'_>, place: &TreePath) -> Result<()> {
+    if !run.options.delete {
+        return Ok(());
+    }
+    let mut names = match run.target.names_in(place) {
+        Ok(names) => names,
+        Err(error) => return run.target_fault(place, error),
+    };
+    names.sort_unstable();
+    let Ok(folder) = run.options.subtree.concat(place) else {
+        return Ok(());
+    };
+    // Both sides are sorted by name, so one pass over the folder tells which are the snapshot's.
+    let mut kept = Names { entries: run.view.list(&folder), next: None };
+    for name in names {
+        run.interrupt.check()?;
+        if kept.has(&name)? {
+            continue;
+        }
+        let Ok(path) = place.join(&name) else {
+            continue;
+        };
+        if !run.options.dry_run
+            && let Err(error) = run.target.remove(&path)
+        {
+            run.target_fault(&path, error)?;
+            continue;
+        }
+        run.tally(|report| report.removed += 1);
+    }
+    Ok(())
+}
+
+/// The names of a folder of the snapshot, asked for in rising order.
+struct Names<'a> {
+    entries: crate::reader::Entries<'a>,
+    next: Option<Vec<u8>>,
+}
+
+impl Names<'_> {
+    fn has(&mut self, name: &[u8]) -> Result<bool> {
+        loop {
+            match &self.next {
+                Some(next) if next.as_slice() >= name => return Ok(next.as_slice() == name),
+                _ => match self.entries.next().transpose()? {
+                    Some((path, _)) => self.next = path.name().map(<[u8]>::to_vec),
+                    None => return Ok(false),
+                },
+            }
+        }
+    }
+}
+
+/// Gives all folders their attributes, deepest first: whatever is done in a folder changes its
+/// times. The tree is walked again rather than remembered.
+///
+/// # Errors
+///
+/// The store cannot be read just now; no room.
+pub(super) fn finish(run: &Run<'_>) -> Result<()> {
+    let options = run.options;
+    let mut open: Vec<(TreePath, Node)> = Vec::new();
+    for chosen in Selection::new(run.view, &options.subtree, options.include.as_ref()) {
+        run.interrupt.check()?;
+        let Chosen { place, node, .. } = match chosen {
+            Ok(chosen) => chosen,
+            Err(error) if super::is_loss(&error) => break,
+            Err(error) => return Err(error),
+        };
+        while let Some((folder, above)) = open.pop_if(|(folder, _)| !place.is_within(folder)) {
+            finish_one(run, &folder, &above)?;
+        }
+        if node.kind == NodeKind::Folder {
+            open.push((place, node));
+        }
+    }
+    while let Some((folder, node)) = open.pop() {
+        finish_one(run, &folder, &node)?;
+    }
+    Ok(())
+}
+
+fn finish_one(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<()> {
+    match run.target.present(place) {
+        Ok(Present::Folder) => {}
+        // It could not be made, or must not be: that was said on the way in.
+        Ok(_) => return Ok(()),
+        Err(error) => return run.target_fault(place, error),
+    }
+    let attributes = attributes::read(run.store, node)?;
+    let (xattrs, holes) = (&attributes.xattrs, &attributes.holes);
+    match run.target.finish_folder(&Restored { path: place, node, xattrs, holes }) {
+        Ok(notes) => run.notes(place, attributes.lost, notes),
+        Err(error) => return run.target_fault(place, error),
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! Bringing a snapshot back.
+//!
+//! ```text
+//! walk the tree ▸ choose ▸ decide what differs ▸ pieces ─┐ a batch, in pack order
+//!                                                        ▼
+//!           finish folders, deepest first ◂ hard links ◂ fetch ▸ open ▸ verify ▸ write
+//! ```
+//!
+//! Only files whose bytes differ are written, each under a temporary name until it is whole. What
+//! cannot be brought back is a fault of its path and the rest goes on; a full disk, a storage that
+//! cannot be reached and a wish to stop end the run.
+mod attributes;
+mod batch;
+mod compare;
+mod execute;
+mod file;
+mod folders;
+mod select;
+mod store;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::interrupt::Interrupt;
+use crate::node::Node;
+use crate::path::TreePath;
+use crate::progress::{Fault, FaultKind, Phase, Progress};
+use crate::reader::SnapshotReader;
+use crate::repository::Repository;
+use crate::snapshot::Snapshot;
+use crate::target::Target;
+use globset::GlobSet;
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use store::BlobStore;
+
+/// Faults that are kept with their words; the rest is only counted.
+const FAULTS_MAX: usize = 1000;
+
+/// What becomes of a file that already stands in the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overwrite {
+    /// Whatever stands in the target stays as it is.
+    Never,
+    /// A file of the same length is taken as right when its time of last modification is, and is
+    /// compared with the stored bytes when it is not.
+    #[default]
+    IfChanged,
+    /// Every file is written anew.
+    Always,
+}
+
+/// What to bring back, and how.
+#[derive(Debug, Default)]
+pub struct RestoreOptions {
+    /// Only this path and what is below it; it becomes the root of the target (a file: the
+    /// target's only entry, under its own name).
+    pub subtree: TreePath,
+    /// Only paths (seen from `subtree`) that one of these matches, with all below them and the
+    /// folders above; empty = everything.
+    pub include: Option<GlobSet>,
+    /// What becomes of files that are there.
+    pub overwrite: Overwrite,
+    /// Removes from the target what the snapshot (subtree) does not have; with `include` only
+    /// inside folders that it chooses whole.
+    pub delete: bool,
+    /// Counts and compares, and changes nothing.
+    pub dry_run: bool,
+}
+
+/// What a restore did (in a dry run: would do).
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// Files written.
+    pub written_files: u64,
+    /// Their bytes.
+    pub written_bytes: u64,
+    /// Files whose bytes were already right; their attributes were set.
+    pub unchanged_files: u64,
+    /// Paths left alone because of [`Overwrite::Never`].
+    pub skipped: u64,
+    /// Names removed; a folder counts once, with all below it.
+    pub removed: u64,
+    /// Folders, links, further names of a file, pipes, devices made or set.
+    pub others: u64,
+    /// Paths that could not be brought back as they were (the first 1000).
+    pub faults: Vec<Fault>,
+    /// How many there are.
+    pub faults_total: u64,
+    /// How many of them are files that the store has lost or damaged.
+    pub damaged_files: u64,
+}
+
+/// Brings `snapshot` back to `target`.
+///
+/// # Errors
+///
+/// `NotFound` when the snapshot has no such subtree; `Damaged` when its tree cannot be read to the
+/// end (what was read before is brought back); `NoSpace`, `Interrupted`, and what reading the
+/// store meets. What is wrong with single paths is in the report.
+pub fn restore(
+    repository: &Repository,
+    snapshot: &Snapshot,
+    target: &dyn Target,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<RestoreReport> {
+    let view = repository.view(snapshot);
+    Run::new(repository, &view, target, options, progress, interrupt).restore()
+}
+
+/// Everything one restore needs, shared by its threads.
+struct Run<'a> {
+    store: &'a dyn BlobStore,
+    view: &'a dyn SnapshotReader,
+    target: &'a dyn Target,
+    options: &'a RestoreOptions,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+    report: Mutex<RestoreReport>,
+    /// Groups of hard links whose first file could not be brought back.
+    lost_groups: Mutex<HashSet<TreePath>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        store: &'a dyn BlobStore,
+        view: &'a dyn SnapshotReader,
+        target: &'a dyn Target,
+        options: &'a RestoreOptions,
+        progress: &'a dyn Progress,
+        interrupt: &'a Interrupt,
+    ) -> Self {
+        let (report, lost_groups) = (Mutex::default(), Mutex::default());
+        Run { store, view, target, options, progress, interrupt, report, lost_groups }
+    }
+
+    fn restore(self) -> Result<RestoreReport> {
+        let subtree = &self.options.subtree;
+        let is_there = subtree.is_root()
+            || self.view.entry(subtree)?.is_some()
+            || self.view.walk(subtree).next().transpose()?.is_some();
+        if !is_there {
+            return Err(Error::new(ErrorKind::NotFound, format!("looking for {subtree}")));
+        }
+        self.progress.phase(Phase::Comparing);
+        let walked = walk::Walk::new(&self).run();
+        if !self.options.dry_run {
+            // What a damaged tree still gave is finished like the rest.
+            if walked.as_ref().err().is_none_or(is_loss) {
+                folders::finish(&self)?;
+                self.target.sync()?;
+            }
+        }
+        walked?;
+        Ok(self.report.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tally(&self, count: impl FnOnce(&mut RestoreReport)) {
+        count(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn lost_groups(&self) -> MutexGuard<'_, HashSet<TreePath>> {
+        self.lost_groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fault(&self, path: &TreePath, kind: FaultKind, reason: impl Into<String>) {
+        let fault = Fault { path: path.clone(), kind, reason: reason.into() };
+        self.progress.fault(&fault);
+        self.tally(|report| {
+            report.faults_total += 1;
+            if report.faults.len() < FAULTS_MAX {
+                report.faults.push(fault);
+            }
+        });
+    }
+
+    /// A file that was to be written and is not; its other names cannot be made either.
+    fn lost_file(&self, place: &TreePath, node: &Node, kind: FaultKind, reason: &str) {
+        if let Some(group) = &node.hard_link {
+            self.lost_groups().insert(group.clone());
+        }
+        if kind == FaultKind::Unreadable {
+            self.tally(|report| report.damaged_files += 1);
+        }
+        self.fault(place, kind, reason);
+    }
+
+    /// Attributes that were lost in the store or that the target cannot hold.
+    fn notes(&self, place: &TreePath, lost: Vec<String>, notes: Vec<String>) {
+        if !lost.is_empty() {
+            self.fault(place, FaultKind::Unreadable, lost.join("; "));
+        }
+        if !notes.is_empty() {
+            self.fault(place, FaultKind::Unsupported, notes.join("; "));
+        }
+    }
+
+    /// Goes on after a failure of the target that concerns one path.
+    fn target_trouble(&self, error: Error) -> Result<()> {
+        match error.kind() {
+            ErrorKind::NoSpace | ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// A path that the target could not take; goes on unless no other would be taken either.
+    fn target_fault(&self, path: &TreePath, error: Error) -> Result<()> {
+        self.fault(path, FaultKind::Unsupported, format!("{error:?}"));
+        self.target_trouble(error)
+    }
+}
+
+/// Whether stored bytes are lost, as opposed to a store that cannot be read just now.
+fn is_loss(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NotFound | ErrorKind::TooNew)
+}

@@ -1,0 +1,369 @@
+//! The walk over what was chosen: decides path by path, and fills batches.
+use super::batch::{Batch, Piece};
+use super::compare::{Verdict, judge};
+use super::file::OpenFile;
+use super::select::{Chosen, Selection};
+use super::{Overwrite, Run, attributes, execute, folders, is_loss};
+use crate::error::{Error, ErrorKind, Result};
+use crate::node::{Content, Encoding, FileContent, Node, NodeKind};
+use crate::path::TreePath;
+use crate::progress::{FaultKind, Phase};
+use crate::target::{Present, Restored};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A further name of a file, made when the file is whole.
+struct Link {
+    place: TreePath,
+    first: TreePath,
+    group: TreePath,
+}
+
+pub(super) struct Walk<'r, 'a> {
+    run: &'r Run<'a>,
+    batch: Batch,
+    links: Vec<Link>,
+    /// Where the first name of each group of hard links went: kept for the whole run, about 200
+    /// bytes a group.
+    groups: HashMap<TreePath, TreePath>,
+    /// The folders made that the walk is in, outermost first, without the root.
+    inside: Vec<TreePath>,
+    /// Something that [`Overwrite::Never`] left where a folder should be; nothing goes below it.
+    blocked: Option<TreePath>,
+    is_restoring: bool,
+}
+
+impl<'r, 'a> Walk<'r, 'a> {
+    pub(super) fn new(run: &'r Run<'a>) -> Self {
+        Walk {
+            run,
+            batch: Batch::default(),
+            links: Vec::new(),
+            groups: HashMap::new(),
+            inside: Vec::new(),
+            blocked: None,
+            is_restoring: false,
+        }
+    }
+
+    /// Brings back everything but the attributes of folders.
+    pub(super) fn run(mut self) -> Result<()> {
+        let options = self.run.options;
+        let is_everything = options.include.as_ref().is_none_or(|globs| globs.is_empty());
+        let top = self.run.view.entry(&options.subtree)?;
+        if is_everything && top.is_none_or(|node| node.kind == NodeKind::Folder) {
+            folders::clear(self.run, &TreePath::root())?;
+        }
+        let chosen = Selection::new(self.run.view, &options.subtree, options.include.as_ref());
+        let mut broken = None;
+        for chosen in chosen {
+            match chosen {
+                Ok(chosen) => {
+                    if let Err(error) = self.visit(chosen) {
+                        self.abandon();
+                        return Err(error);
+                    }
+                }
+                Err(error) if is_loss(&error) => {
+                    broken = Some(error);
+                    break;
+                }
+                Err(error) => {
+                    self.abandon();
+                    return Err(error);
+                }
+            }
+        }
+        self.execute()?;
+        broken.map_or(Ok(()), Err)
+    }
+
+    fn visit(&mut self, chosen: Chosen) -> Result<()> {
+        self.run.interrupt.check()?;
+        let Chosen { place, node, is_whole } = chosen;
+        if self.blocked.as_ref().is_some_and(|blocked| place.is_within(blocked)) {
+            self.run.tally(|report| report.skipped += 1);
+            return Ok(());
+        }
+        self.enter_parent(&place)?;
+        match node.kind {
+            NodeKind::Folder => self.folder(&place, is_whole)?,
+            NodeKind::File => self.file(place, node)?,
+            _ => self.special(&place, &node)?,
+        }
+        if self.batch.is_full() { self.execute() } else { Ok(()) }
+    }
+
+    /// Makes sure that the folder of `place` was made, whether or not the tree has a node for it.
+    fn enter_parent(&mut self, place: &TreePath) -> Result<()> {
+        while self.inside.last().is_some_and(|folder| !place.is_within(folder)) {
+            self.inside.pop();
+        }
+        let Some(parent) = place.parent() else {
+            return Ok(());
+        };
+        if parent.is_root() || self.inside.last() == Some(&parent) {
+            return Ok(());
+        }
+        self.make_folder(&parent)
+    }
+
+    fn make_folder(&mut self, place: &TreePath) -> Result<()> {
+        if !self.run.options.dry_run
+            && let Err(error) = self.run.target.make_folder(place)
+        {
+            self.run.target_fault(place, error)?;
+        }
+        if !place.is_root() {
+            self.inside.push(place.clone());
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, place: &TreePath, is_whole: bool) -> Result<()> {
+        if self.run.options.overwrite == Overwrite::Never
+            && let Ok(Present::File { .. } | Present::Other) = self.run.target.present(place)
+        {
+            self.blocked = Some(place.clone());
+            self.run.tally(|report| report.skipped += 1);
+            return Ok(());
+        }
+        self.make_folder(place)?;
+        self.run.tally(|report| report.others += 1);
+        if is_whole && !place.is_root() {
+            folders::clear(self.run, place)?;
+        }
+        Ok(())
+    }
+
+    fn special(&mut self, place: &TreePath, node: &Node) -> Result<()> {
+        let run = self.run;
+        if node.kind == NodeKind::Socket {
+            let reason = "a socket is not brought back: its program makes it";
+            run.fault(place, FaultKind::Unsupported, reason);
+            return Ok(());
+        }
+        if run.options.overwrite == Overwrite::Never {
+            match run.target.present(place) {
+                Ok(Present::Nothing) => {}
+                Ok(_) => {
+                    run.tally(|report| report.skipped += 1);
+                    return Ok(());
+                }
+                Err(error) => return run.target_fault(place, error),
+            }
+        }
+        if !run.options.dry_run {
+            let attributes = attributes::read(run.store, node)?;
+            let (xattrs, holes) = (&attributes.xattrs, &attributes.holes);
+            match run.target.make_special(&Restored { path: place, node, xattrs, holes }) {
+                Ok(notes) => run.notes(place, attributes.lost, notes),
+                Err(error) => return run.target_fault(place, error),
+            }
+        }
+        run.tally(|report| report.others += 1);
+        Ok(())
+    }
+
+    fn file(&mut self, place: TreePath, node: Node) -> Result<()> {
+        let run = self.run;
+        if let Some(group) = &node.hard_link
+            && let Some(first) = self.groups.get(group)
+        {
+            let link = Link { place, first: first.clone(), group: group.clone() };
+            return self.further_name(link);
+        }
+        run.progress.expect(1, node.size_bytes());
+        let verdict = match judge(run, &place, &node) {
+            Ok(verdict) => verdict,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            Err(error) => {
+                self.pass(&place, &node, format!("{error:?}"));
+                return run.target_trouble(error);
+            }
+        };
+        if verdict == Verdict::Leave {
+            run.tally(|report| report.skipped += 1);
+            run.progress.advance(1, node.size_bytes());
+            return Ok(());
+        }
+        if let Some((kind, reason)) = hindrance(&node) {
+            self.run.fault(&place, kind, reason);
+            run.progress.advance(1, node.size_bytes());
+            return Ok(());
+        }
+        if let Some(group) = &node.hard_link {
+            self.groups.insert(group.clone(), place.clone());
+        }
+        if verdict == Verdict::SetAttributes && set_attributes(run, &place, &node)? {
+            run.tally(|report| report.unchanged_files += 1);
+            run.progress.advance(1, node.size_bytes());
+            return Ok(());
+        }
+        if run.options.dry_run {
+            run.tally(|report| {
+                report.written_files += 1;
+                report.written_bytes += node.size_bytes();
+            });
+            run.progress.advance(1, node.size_bytes());
+            return Ok(());
+        }
+        self.write(place, node)
+    }
+
+    fn pass(&self, place: &TreePath, node: &Node, reason: String) {
+        self.run.fault(place, FaultKind::Unsupported, reason);
+        self.run.progress.advance(1, node.size_bytes());
+    }
+
+    fn further_name(&mut self, link: Link) -> Result<()> {
+        let run = self.run;
+        if run.options.overwrite == Overwrite::Never {
+            match run.target.present(&link.place) {
+                Ok(Present::Nothing) => {}
+                Ok(_) => {
+                    run.tally(|report| report.skipped += 1);
+                    return Ok(());
+                }
+                Err(error) => return run.target_fault(&link.place, error),
+            }
+        }
+        if run.options.dry_run {
+            run.tally(|report| report.others += 1);
+            return Ok(());
+        }
+        let paths = [&link.place, &link.first, &link.group];
+        let weight = paths.iter().map(|path| path.key().len()).sum::<usize>() + size_of::<Link>();
+        self.batch.add_weight(weight);
+        self.links.push(link);
+        Ok(())
+    }
+
+    /// Adds a file to the batch; one without stored pieces is written at once.
+    fn write(&mut self, place: TreePath, mut node: Node) -> Result<()> {
+        let content = std::mem::take(&mut node.content);
+        node.content.len = content.len;
+        let file = Arc::new(OpenFile::new(place, node));
+        match &content.content {
+            Content::Empty => return file.finish_empty(self.run),
+            Content::Inline(bytes) => return file.write(self.run, 0, bytes),
+            Content::Missing | Content::Chunks(_) | Content::List { .. } => {}
+        }
+        let mut number = self.batch.add_file(Arc::clone(&file));
+        match self.pieces(&file, &mut number, &content) {
+            Err(error) if is_loss(&error) => {
+                file.give_up(self.run, FaultKind::Unreadable, &format!("{error:?}"));
+                Ok(())
+            }
+            answer => answer,
+        }
+    }
+
+    fn pieces(
+        &mut self,
+        file: &Arc<OpenFile>,
+        number: &mut u32,
+        content: &FileContent,
+    ) -> Result<()> {
+        let run = self.run;
+        let damaged = |what: &str| {
+            Error::new(ErrorKind::Damaged, format!("planning {}", file.place)).because(what)
+        };
+        let mut at = 0u64;
+        for chunk in run.store.chunks(content) {
+            run.interrupt.check()?;
+            let chunk = chunk?;
+            let Some(location) = run.store.locate(&chunk.id)? else {
+                let doing = format!("locating blob {}", chunk.id.short());
+                return Err(Error::new(ErrorKind::NotFound, doing));
+            };
+            if location.len != chunk.len || chunk.len == 0 {
+                return Err(damaged("a chunk is not as long as the file says"));
+            }
+            let end = at.checked_add(u64::from(chunk.len)).filter(|end| *end <= content.len);
+            let end = end.ok_or_else(|| damaged("its chunks are longer than the file"))?;
+            if self.batch.is_full() {
+                self.execute()?;
+                *number = self.batch.add_file(Arc::clone(file));
+            }
+            self.batch.pieces.push(Piece { id: chunk.id, location, file: *number, at });
+            at = end;
+        }
+        if at != content.len {
+            return Err(damaged("its chunks are shorter than the file"));
+        }
+        Ok(())
+    }
+
+    /// Writes what was gathered, then makes the further names of what was written.
+    fn execute(&mut self) -> Result<()> {
+        if !self.is_restoring && !self.run.options.dry_run {
+            self.run.progress.phase(Phase::Restoring);
+            self.is_restoring = true;
+        }
+        let executed = execute::execute(self.run, &mut self.batch);
+        if let Err(error) = executed {
+            self.abandon();
+            return Err(error);
+        }
+        self.batch = Batch::default();
+        for link in std::mem::take(&mut self.links) {
+            self.run.interrupt.check()?;
+            self.link(&link)?;
+        }
+        Ok(())
+    }
+
+    fn link(&self, link: &Link) -> Result<()> {
+        let run = self.run;
+        // What stands at the first name then is not what belongs here.
+        if run.lost_groups().contains(&link.group) {
+            let reason = format!("it is the same file as {}, which is not there", link.first);
+            run.fault(&link.place, FaultKind::Unsupported, reason);
+            return Ok(());
+        }
+        match run.target.make_hard_link(&link.place, &link.first) {
+            Ok(()) => {
+                run.tally(|report| report.others += 1);
+                Ok(())
+            }
+            Err(error) => run.target_fault(&link.place, error),
+        }
+    }
+
+    /// Leaves nothing half-written when everything stops.
+    fn abandon(&mut self) {
+        for file in &self.batch.files {
+            file.drop_it(self.run);
+        }
+    }
+}
+
+/// Why a file cannot be brought back from this snapshot.
+fn hindrance(node: &Node) -> Option<(FaultKind, &'static str)> {
+    if node.content.content == Content::Missing {
+        return Some((FaultKind::Unreadable, "its content was not stored"));
+    }
+    match node.encoding {
+        Encoding::AsStored => None,
+        Encoding::AppleEncrypted { .. } => {
+            Some((FaultKind::Unsupported, "it would have to be encrypted again for a device"))
+        }
+    }
+}
+
+/// Whether the file that stands there could be given its attributes; if not, it is replaced.
+fn set_attributes(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<bool> {
+    if run.options.dry_run {
+        return Ok(true);
+    }
+    let attributes = attributes::read(run.store, node)?;
+    let (xattrs, holes) = (&attributes.xattrs, &attributes.holes);
+    match run.target.set_attributes(&Restored { path: place, node, xattrs, holes }) {
+        Ok(notes) => {
+            run.notes(place, attributes.lost, notes);
+            Ok(true)
+        }
+        Err(error) => run.target_trouble(error).map(|()| false),
+    }
+}

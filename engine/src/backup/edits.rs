@@ -142,13 +142,11 @@ impl<'a, S: PageStore, R: Iterator<Item = Result<EditRecord>>> Changes<'a, S, R>
 
     /// The lowest path that any list has next.
     fn next_path(&mut self) -> Result<Option<TreePath>> {
-        let mut lowest = match self.records.peek() {
-            Some(Ok(record)) => Some(record.path.clone()),
-            Some(Err(_)) => {
-                return Err(self.records.next().expect("because it was seen").unwrap_err());
-            }
-            None => None,
-        };
+        if let Some(Err(error)) = self.records.next_if(Result::is_err) {
+            return Err(error);
+        }
+        let record = self.records.peek().and_then(|record| record.as_ref().ok());
+        let mut lowest = record.map(|record| record.path.clone());
         let mut lower = |path: TreePath| {
             if lowest.as_ref().is_none_or(|lowest| path.key() < lowest.key()) {
                 lowest = Some(path);

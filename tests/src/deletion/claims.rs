@@ -41,3 +41,43 @@ fn a_snapshot_counts_by_its_end_alone() {
     is_safe("clean-up, left", Scope { tidiers: 1, retry: true, ..SMALL });
     is_safe("clean-up and drop", Scope { tidiers: 1, drop_incomplete: true, ..SMALL });
 }
+
+#[test]
+fn others_that_resolve_a_fenced_snapshot_lose() {
+    let scope = Scope { writers: 2, tidiers: 2, clean: false, ..SMALL };
+    loses(scope, Variant::OthersResolve);
+}
+
+#[test]
+fn every_broken_rule_loses() {
+    let tidied = Scope { tidiers: 1, ..SMALL };
+    for (variant, scope) in [
+        (Variant::IndexBeforeMarks, SMALL),
+        (Variant::SweeperIndexBeforeMarks, Scope { sweepers: 2, ..SMALL }),
+        (Variant::ReusesCondemned, SMALL),
+        (Variant::RetriesUnchecked, Scope { retry: true, ..SMALL }),
+        (Variant::InheritsUnchecked, Scope { inherit: true, ..SMALL }),
+        (Variant::IgnoresFence, SMALL),
+        (Variant::OpenBeforeFence, tidied),
+        (Variant::NoWait, SMALL),
+        (Variant::NoSecondLook, SMALL),
+        (Variant::FencedIsNoRoot, SMALL),
+        (Variant::DoneBeforeTombstone, SMALL),
+        (Variant::NoTombstone, Scope { merge: true, ..SMALL }),
+        (Variant::FencesGoWithDone, SMALL),
+        (Variant::FenceBeforeOpen, tidied),
+        (Variant::EndGoesBeforeSnapshot, tidied),
+        (Variant::SnapshotsBeforeSessions, tidied),
+        (Variant::MergeDropsTombstones, Scope { writers: 2, merge: true, ..SMALL }),
+    ] {
+        loses(scope, variant);
+    }
+}
+
+#[test]
+fn scopes() {
+    is_safe("1w2g", Scope { sweepers: 2, ..SMALL });
+    is_safe("2w1g inherit stop", Scope { writers: 2, inherit: true, stop: true, ..SMALL });
+    is_safe("2w1g merge", Scope { writers: 2, merge: true, ..SMALL });
+    is_safe("1w1g two packs merge", Scope { two_packs: true, merge: true, ..SMALL });
+}

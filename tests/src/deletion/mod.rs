@@ -10,8 +10,8 @@
 mod claims;
 mod explore;
 mod protocol;
-// mod rows;
-// mod segments;
+mod rows;
+mod segments;
 mod store;
 mod sweeper;
 mod tidy;

@@ -75,6 +75,8 @@ pub(super) struct Scope {
     pub(super) sweepers: usize,
     /// Runs that clean up finished sessions and marks, over and over.
     pub(super) tidiers: usize,
+    /// Tidiers clean up; else they only resolve or drop snapshots.
+    pub(super) clean: bool,
     /// One run that merges all segments and deletes the superseded ones.
     pub(super) merge: bool,
     /// `X` lies in a second pack too, named by the same segment.
@@ -98,6 +100,7 @@ pub(super) const SMALL: Scope = Scope {
     writers: 1,
     sweepers: 1,
     tidiers: 0,
+    clean: true,
     merge: false,
     two_packs: false,
     retry: false,

@@ -142,6 +142,12 @@ impl Protocol {
             let own = 1 << session;
             let (open, fence, end) =
                 (store.open & own != 0, store.fence & own != 0, store.end & own != 0);
+            if resolves && store.snapshots & own != 0 {
+                find("sees a snapshot", Tidier::LookForSession(session));
+            }
+            if !self.scope.clean {
+                continue;
+            }
             let fence_first = self.rules.has(Variant::FenceBeforeOpen);
             if open && (end || fence) && !(fence_first && fence) {
                 find("sees a session over", Tidier::RemoveOpen(session));
@@ -156,11 +162,8 @@ impl Protocol {
             if self.rules.has(Variant::SnapshotsBeforeSessions) && absent && session < 2 {
                 find("sees no snapshot", Tidier::LookForEnd(session));
             }
-            if resolves && !absent {
-                find("sees a snapshot", Tidier::LookForSession(session));
-            }
         }
-        for mark in 0..SWEEPERS {
+        for mark in (0..SWEEPERS).filter(|_| self.scope.clean) {
             let bit = u8::try_from(mark).expect("there are two marks");
             match (store.marks[mark] != 0, store.done & (1 << mark) != 0) {
                 (true, true) => find("sees a mark done", Tidier::RemoveMark(bit)),

@@ -81,6 +81,14 @@ pub(super) struct Scope {
     pub(super) merge: bool,
     /// `X` lies in a second pack too, named by the same segment.
     pub(super) two_packs: bool,
+    /// Whose snapshots may be forgotten.
+    pub(super) forgettable: Sessions,
+    /// Whose snapshots tidiers look at, one by one.
+    pub(super) judged: Sessions,
+    /// A list of `index/` is no view of one moment: tombstones and merged segments are seen first, the rest later.
+    pub(super) torn: bool,
+    /// A writer may store `X` again though it could reuse it.
+    pub(super) again: bool,
     /// A writer that fails starts once more, in a new session.
     pub(super) retry: bool,
     /// A writer that fails deletes its snapshot; else it leaves it, as one that dies does.
@@ -103,6 +111,10 @@ pub(super) const SMALL: Scope = Scope {
     clean: true,
     merge: false,
     two_packs: false,
+    forgettable: Sessions::MAX,
+    judged: Sessions::MAX,
+    torn: false,
+    again: false,
     retry: false,
     take_back: false,
     inherit: false,
@@ -187,7 +199,7 @@ impl Protocol {
     /// A person or a policy removes a snapshot, finished or not, whenever it likes.
     fn forget(&self, state: &State, found: &mut dyn FnMut(Step, State)) {
         for session in 0..8_u8 {
-            if state.store.snapshots & (1 << session) == 0 {
+            if state.store.snapshots & self.scope.forgettable & (1 << session) == 0 {
                 continue;
             }
             let mut after = *state;

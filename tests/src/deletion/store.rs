@@ -56,6 +56,13 @@ pub(super) struct Store {
     pub(super) forgotten: Sessions,
 }
 
+/// The part of a torn list of `index/` that is seen first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Half {
+    merged: Packs,
+    tombstones: Packs,
+}
+
 impl Store {
     /// One snapshot in one or two packs of one segment; its session has ended.
     pub(super) fn at_the_start(packs: Packs) -> Store {
@@ -79,6 +86,16 @@ impl Store {
     /// The packs that a list of `index/` says hold `X`: all rows minus the packs named by tombstones.
     pub(super) fn view(&self) -> Packs {
         (self.single | self.first | self.merged) & !self.tombstones
+    }
+
+    /// What a torn list of `index/` sees first: a tombstone put later is missed, and so is a merged segment.
+    pub(super) fn first_half(&self) -> Half {
+        Half { merged: self.merged, tombstones: self.tombstones }
+    }
+
+    /// What a torn list shows in the end: a segment that was merged and deleted meanwhile is missed.
+    pub(super) fn both_halves(&self, half: Half) -> Packs {
+        (self.single | self.first | half.merged) & !half.tombstones
     }
 
     /// The packs that marks without `done` name.

@@ -1,7 +1,7 @@
 //! The sweeper: mark, wait or fence, look again, copy what is still needed, tombstone, delete, done.
 use super::explore::Step;
 use super::protocol::{Protocol, State, Variant};
-use super::store::{COPIES, Packs, SWEEPERS, Sessions, Store, copy_of};
+use super::store::{COPIES, Half, Packs, SWEEPERS, Sessions, Store, copy_of};
 
 /// A sweeper between two of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +33,12 @@ enum At {
     ListIndex {
         needed: bool,
         condemned: Packs,
+    },
+    /// Has seen half of the index.
+    ListRest {
+        needed: bool,
+        condemned: Packs,
+        half: Half,
     },
     /// Only when the index is listed first.
     ListMarksLate {
@@ -100,6 +106,14 @@ impl Protocol {
             At::ListMarks { needed } => {
                 let condemned = store.condemned() | condemns;
                 step("lists marks", At::ListIndex { needed, condemned }, &|_| {});
+            }
+            At::ListIndex { needed, condemned } if self.scope.torn => {
+                let half = At::ListRest { needed, condemned, half: store.first_half() };
+                step("lists half the index", half, &|_| {});
+            }
+            At::ListRest { needed, condemned, half } => {
+                let next = self.judge(needed, store.both_halves(half), condemned);
+                step("lists the rest", next, &|_| {});
             }
             At::ListIndex { needed, condemned } => {
                 let next = self.judge(needed, store.view(), condemned);

@@ -3,7 +3,7 @@
 //! Every removal is decided on a list and carried out later, when the list may long be out of date.
 use super::explore::Step;
 use super::protocol::{Protocol, State, Variant};
-use super::store::{Packs, SWEEPERS, Store};
+use super::store::{Half, Packs, SWEEPERS, Store};
 
 /// A run that tidies, between two of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +22,10 @@ pub(super) enum Tidier {
     LookForSession(u8),
     /// Its session is over and has no `end`.
     LookForRows(u8),
+    LookForRest {
+        session: u8,
+        half: Half,
+    },
     /// The same, among marks first.
     LookForMarks(u8),
     LookForRowsAgain {
@@ -102,6 +106,15 @@ impl Protocol {
                 };
                 step("sees a snapshot's session over", next, &|_| {});
             }
+            Tidier::LookForRows(session) if self.scope.torn => {
+                let next = Tidier::LookForRest { session, half: store.first_half() };
+                step("lists half the index", next, &|_| {});
+            }
+            Tidier::LookForRest { session, half } => {
+                let gone = store.both_halves(half) == 0;
+                let next = if gone { Tidier::RemoveSnapshot(session) } else { Tidier::Idle };
+                step("lists the rest", next, &|_| {});
+            }
             Tidier::LookForRows(s) => {
                 let next = if store.view() == 0 { Tidier::RemoveSnapshot(s) } else { Tidier::Idle };
                 step("lists the index", next, &|_| {});
@@ -142,7 +155,7 @@ impl Protocol {
             let own = 1 << session;
             let (open, fence, end) =
                 (store.open & own != 0, store.fence & own != 0, store.end & own != 0);
-            if resolves && store.snapshots & own != 0 {
+            if resolves && store.snapshots & self.scope.judged & own != 0 {
                 find("sees a snapshot", Tidier::LookForSession(session));
             }
             if !self.scope.clean {
@@ -185,7 +198,9 @@ impl Protocol {
         match state.merger {
             Merger::Start => {
                 let Store { first, single, tombstones, .. } = *store;
-                if first | single != 0 {
+                // What is shown of tombstones needs some: the visit is shorter without the merges before.
+                let early = self.rules.has(Variant::MergeDropsTombstones) && tombstones == 0;
+                if first | single != 0 && !early {
                     step("reads all segments", Merger::Read { first, single, tombstones }, &|_| {});
                 }
             }

@@ -1,7 +1,7 @@
 //! The writer: open, lists, packs, segment, snapshot, a last look, end.
 use super::explore::Step;
 use super::protocol::{Protocol, State, Variant, WRITERS};
-use super::store::{Packs, Store, pack_of};
+use super::store::{Half, Packs, Store, pack_of};
 
 /// A writer between two of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +26,12 @@ enum At {
     ListIndex {
         condemned: Packs,
         parent: bool,
+    },
+    /// Has seen half of the index.
+    ListRest {
+        condemned: Packs,
+        parent: bool,
+        half: Half,
     },
     /// Only when the index is listed first.
     ListMarksLate {
@@ -98,9 +104,20 @@ impl Protocol {
                 let _ = condemned;
                 step("lists the index", At::ListMarksLate { view: store.view() }, &|_| {});
             }
+            At::ListIndex { condemned, parent } if self.scope.torn => {
+                let half = At::ListRest { condemned, parent, half: store.first_half() };
+                step("lists half the index", half, &|_| {});
+            }
+            At::ListRest { condemned, parent, half } => {
+                let next = self.reuse(store.both_halves(half), condemned, parent);
+                step("lists the rest", next, &|_| {});
+            }
             At::ListIndex { condemned, parent } => {
                 let next = self.reuse(store.view(), condemned, parent);
                 step("lists the index", next, &|_| {});
+                if self.scope.again && next == At::PutSnapshot {
+                    step("lists the index and reuses nothing", At::PutPack, &|_| {});
+                }
             }
             At::ListMarksLate { view } => {
                 let next = self.reuse(view, store.condemned(), false);

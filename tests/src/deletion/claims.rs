@@ -120,7 +120,7 @@ fn the_protocol_loses_nothing_in_large_scopes() {
 }
 
 const LARGE: &[(&str, Scope)] = &[
-    ("A three writers", Scope { writers: 3, ..SMALL }),
+    ("A three writers", Scope { writers: 3, forgettable: FOUNDER, ..SMALL }),
     (
         "B two writers, all they can do",
         Scope {

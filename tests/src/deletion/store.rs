@@ -26,7 +26,7 @@ pub(super) fn pack_of(session: u8) -> Packs {
 
 /// The pack that sweeper `sweeper` writes as its copy number `copy`.
 pub(super) fn copy_of(sweeper: usize, copy: u8) -> Packs {
-    0b1000_0000_0000_0000 >> (sweeper as u32 * u32::from(COPIES) + u32::from(copy))
+    0b1000_0000_0000_0000 >> (sweeper * usize::from(COPIES) + usize::from(copy))
 }
 
 /// Everything on the storage; and at the end what the world remembers, to judge by.

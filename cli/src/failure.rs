@@ -216,11 +216,11 @@ impl From<DeviceError> for Failure {
             DeviceErrorKind::UnfinishedBackupSet => failure.hint(
                 "let the backup finish and try again, or take it as it is with --allow-unfinished",
             ),
-            DeviceErrorKind::BadBackupSet => {
-                failure.hint("make the backup again, or keep the files as they are with --as-folder")
+            DeviceErrorKind::BadBackupSet => failure
+                .hint("make the backup again, or keep the files as they are with --as-folder"),
+            DeviceErrorKind::Unreadable => {
+                failure.hint("check permissions; on macOS the terminal needs \"Full Disk Access\"")
             }
-            DeviceErrorKind::Unreadable => failure
-                .hint("check permissions; on macOS the terminal needs \"Full Disk Access\""),
             _ => failure,
         }
     }

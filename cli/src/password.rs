@@ -285,7 +285,8 @@ mod tests {
     #[test]
     fn a_new_password_is_typed_twice_and_the_same() {
         let fresh = |answers: &[&'static str]| {
-            nothing_but(answers).sources(|sources| sources.fresh().map(|password| password.to_vec()))
+            nothing_but(answers)
+                .sources(|sources| sources.fresh().map(|password| password.to_vec()))
         };
         assert_eq!(fresh(&["once", "once"]).unwrap(), b"once");
         assert_eq!(fresh(&["once", "twice"]).unwrap_err().code(), ExitCode::Usage);
@@ -311,11 +312,9 @@ mod tests {
         let long = file(&folder, "long", &"x".repeat(SECRET_LEN_MAX + 1));
         let empty = file(&folder, "empty", "\n");
         let missing = folder.path().join("missing");
-        for (path, code) in [
-            (long, ExitCode::Usage),
-            (empty, ExitCode::Usage),
-            (missing, ExitCode::Failed),
-        ] {
+        for (path, code) in
+            [(long, ExitCode::Usage), (empty, ExitCode::Usage), (missing, ExitCode::Failed)]
+        {
             let mut fixture = nothing_but(&["typed"]);
             fixture.global.password_file = Some(path);
             assert_eq!(fixture.existing().unwrap_err().code(), code);

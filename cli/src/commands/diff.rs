@@ -107,7 +107,9 @@ fn for_programs(path: &TreePath, change: &Change) -> Value {
     json::put_path(&mut line, "path", &path.to_slashed());
     line.insert("change".to_owned(), change.word().into());
     let (old, new) = change.sides();
-    for (side, kind, size) in [(old, "old_kind", "old_size_bytes"), (new, "new_kind", "new_size_bytes")] {
+    for (side, kind, size) in
+        [(old, "old_kind", "old_size_bytes"), (new, "new_kind", "new_size_bytes")]
+    {
         if let Some(node) = side {
             line.insert(kind.to_owned(), json::kind_word(node.kind).into());
             line.insert(size.to_owned(), node.size_bytes().into());

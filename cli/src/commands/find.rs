@@ -55,7 +55,8 @@ fn search(
         }
         if matches == 0 && !session.report.is_json() {
             let taken = moment(named.snapshot.taken_at, &session.zone);
-            let heading = format!("{}  {taken}  {}", named.id.short(), what(&named.snapshot.origin));
+            let heading =
+                format!("{}  {taken}  {}", named.id.short(), what(&named.snapshot.origin));
             session.report.data(|| serde_json::Value::Null, || heading)?;
         }
         matches += 1;

@@ -86,9 +86,8 @@ impl<'a> Session<'a> {
             .map_err(|error| no_default_yet(error.into(), &settings))?;
         let secret: Secret = self.with_sources(|sources| sources.existing())?;
         let watch = self.report.watch();
-        let repository =
-            Repository::open(backend, &secret.unlock(), &settings.cache, &watch)
-                .map_err(|error| no_default_yet(error.into(), &settings))?;
+        let repository = Repository::open(backend, &secret.unlock(), &settings.cache, &watch)
+            .map_err(|error| no_default_yet(error.into(), &settings))?;
         drop(watch);
         self.report.note(&format!(
             "repository {} at {}, copies in {}",

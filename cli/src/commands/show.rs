@@ -87,9 +87,6 @@ fn about_device(
     let system = format!("{} {}", device.os_version, device.os_build);
     say("System", escaped(system.trim()));
     say("Encrypted", if device.encrypted { "yes" } else { "no" }.to_owned());
-    say(
-        "Backed up",
-        device.backup_at.map_or_else(String::new, |at| moment(at, &session.zone)),
-    );
+    say("Backed up", device.backup_at.map_or_else(String::new, |at| moment(at, &session.zone)));
     say("Computer", escaped(&device.host));
 }

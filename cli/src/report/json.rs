@@ -195,7 +195,8 @@ impl StatusLines {
         let (stop, stopped) = channel();
         let thread = std::thread::spawn(move || {
             let mut last = None;
-            while stopped.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
+            while stopped.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout)
+            {
                 let now = counters.now();
                 if let Some(counts) = now.filter(|_| now != last)
                     && sink.write(&status(&counts), true).is_err()

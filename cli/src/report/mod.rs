@@ -51,12 +51,8 @@ pub struct Report {
 impl Report {
     /// Speaks to this process's standard output and error.
     pub fn new(global: &Global, stdout: Stdout) -> Self {
-        let mut report = Report::into_sinks(
-            global,
-            stdout,
-            Box::new(io::stdout()),
-            Box::new(io::stderr()),
-        );
+        let mut report =
+            Report::into_sinks(global, stdout, Box::new(io::stdout()), Box::new(io::stderr()));
         report.stderr_is_terminal = io::stderr().is_terminal();
         report.flush_each_line = io::stdout().is_terminal();
         report
@@ -151,10 +147,13 @@ impl Report {
         if failure.is_silent() {
             return;
         }
-        self.aside(|| json::error(failure), || match failure.advice() {
-            Some(advice) => format!("error: {}\n  {advice}", failure.message()),
-            None => format!("error: {}", failure.message()),
-        });
+        self.aside(
+            || json::error(failure),
+            || match failure.advice() {
+                Some(advice) => format!("error: {}\n  {advice}", failure.message()),
+                None => format!("error: {}", failure.message()),
+            },
+        );
     }
 
     /// Watches long work until it is dropped.

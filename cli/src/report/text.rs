@@ -103,7 +103,9 @@ pub fn mode(node: &Node) -> String {
         NodeKind::BlockDevice => 'b',
     };
     let mut shown = String::from(kind);
-    for (shift, special, set, unset) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')] {
+    for (shift, special, set, unset) in
+        [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')]
+    {
         let bits = node.mode >> shift;
         shown.push(if bits & 4 == 0 { '-' } else { 'r' });
         shown.push(if bits & 2 == 0 { '-' } else { 'w' });

@@ -1,2 +1,59 @@
-//! Placeholder.
-fn main() {}
+//! The command line of devsnap: parse, run, exit code.
+#![deny(missing_docs)]
+mod args;
+mod commands;
+mod failure;
+mod password;
+mod patterns;
+mod report;
+mod settings;
+mod signals;
+mod terminal;
+
+use args::{Cli, Command};
+use clap::Parser;
+use commands::Session;
+use devsnap_engine::interrupt::Interrupt;
+use failure::{ExitCode, Failure};
+use report::{Report, Stdout};
+use std::io::{self, Write};
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+    let report = Report::new(&cli.global, stdout_of(&cli.command));
+    let ended = run(&cli, &report).and_then(|code| report.flush().map(|()| code));
+    let code = ended.unwrap_or_else(|failure| {
+        report.fail(&failure);
+        failure.code()
+    });
+    std::process::ExitCode::from(code as u8)
+}
+
+fn run(cli: &Cli, report: &Report) -> Result<ExitCode, Failure> {
+    let interrupt = Interrupt::new();
+    signals::watch(&interrupt).map_err(|error| {
+        Failure::new(ExitCode::Failed, format!("could not watch for signals: {error}"))
+    })?;
+    commands::run(&cli.command, &Session::new(&cli.global, report, &interrupt))
+}
+
+fn stdout_of(command: &Command) -> Stdout {
+    match command {
+        Command::Dump(_) | Command::Completions(_) | Command::Man(_) => Stdout::Bytes,
+        _ => Stdout::Lines,
+    }
+}
+
+/// Ends the program over a command line that clap did not take; `--help` is one of those too.
+fn refuse(error: &clap::Error) -> ! {
+    let wants_json = std::env::args_os().any(|word| word == "--json");
+    if !error.use_stderr() || !wants_json {
+        error.exit();
+    }
+    let said = error.to_string();
+    let line = said.lines().next().unwrap_or_default();
+    let failure = Failure::usage(line.strip_prefix("error: ").unwrap_or(line));
+    let failure = failure.hint("`devsnap --help` shows the commands and flags");
+    let _ = writeln!(io::stdout(), "{}", report::json::error(&failure));
+    std::process::exit(i32::from(ExitCode::Usage as u8))
+}

@@ -1,0 +1,302 @@
+//! What may be typed: commands, flags and what `--help` teaches of them. Knows clap and nothing else.
+//!
+//! `docs/cli.md` describes the same, and `tests/reference.rs` holds the two against each other.
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Encrypted, deduplicated, dated snapshots of iPhones, iPads and folders.
+#[derive(Debug, Parser)]
+#[command(
+    name = "devsnap",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "First steps:\n  \
+        devsnap init                       make the repository; write its recovery key down\n  \
+        devsnap snapshot ~/Documents       keep the folder as it is now\n  \
+        devsnap snapshots                  what is there\n  \
+        devsnap restore latest --target /tmp/back\n\n\
+        A snapshot is named `latest`, `latest~2`, by the first digits of its id, by a tag, or by a\n\
+        date (2026-11-01, 2026-11-01T20:04: the state of things then), each after `DEVICE@` to\n\
+        choose among several: \"Anna's iPhone@latest\"."
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global flags")]
+pub struct Global {
+    /// Where the repository is: a folder, s3://BUCKET/FOLDER or s3:https://HOST/BUCKET/FOLDER
+    /// [default: a folder of your own data]
+    #[arg(short, long, global = true, value_name = "LOCATION", env = "DEVSNAP_REPOSITORY")]
+    #[arg(hide_env_values = true, value_hint = ValueHint::AnyPath)]
+    pub repo: Option<String>,
+    /// Read the repository password from this file
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["password_command", "recovery_key_file"])]
+    pub password_file: Option<PathBuf>,
+    /// Run this command and take what it prints as the repository password
+    #[arg(long, global = true, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
+    #[arg(conflicts_with = "recovery_key_file")]
+    pub password_command: Option<OsString>,
+    /// Open with the recovery key in this file instead of a password
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub recovery_key_file: Option<PathBuf>,
+    /// Where this computer keeps its copies of what the repository holds
+    #[arg(long, global = true, value_name = "DIR", env = "DEVSNAP_CACHE_DIR")]
+    #[arg(hide_env_values = true, value_hint = ValueHint::DirPath)]
+    pub cache_dir: Option<PathBuf>,
+    /// Print one JSON object per line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show no progress
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// Print only what was asked for, warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more about what is done
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// What devsnap can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a new repository and print its recovery key, once
+    #[command(after_help = "Example:\n  devsnap -r /mnt/nas/devsnap init")]
+    Init,
+    /// Keep a folder, or an iPhone backup folder, as it is now
+    #[command(
+        visible_alias = "backup",
+        after_help = "A folder written by Finder, iTunes or idevicebackup2 is recognised as the \
+            backup of its device.\n\nExamples:\n  \
+            devsnap snapshot ~/Documents --tag before-update --exclude '*.tmp'\n  \
+            devsnap snapshot ~/Library/Application\\ Support/MobileSync/Backup/00008030-001A2B3C4D5E6F78"
+    )]
+    Snapshot(SnapshotArgs),
+    /// List the snapshots, oldest first
+    #[command(after_help = "Example:\n  devsnap snapshots --tag before-update")]
+    Snapshots(SnapshotsArgs),
+    /// Tell all about one snapshot
+    #[command(after_help = "Example:\n  devsnap show latest")]
+    Show(OneSnapshot),
+    /// List what a snapshot holds
+    #[command(after_help = "Example:\n  devsnap ls latest Pictures/2026 -l")]
+    Ls(LsArgs),
+    /// Search all snapshots for paths
+    #[command(
+        after_help = "A pattern without a slash is held against names, one with a slash against \
+            whole paths.\n\nExample:\n  devsnap find 'IMG_4177*'"
+    )]
+    Find(FindArgs),
+    /// Show what differs between two snapshots
+    #[command(after_help = "Marks: + added, - removed, M content changed, T became another kind, \
+        A only attributes changed.\n\nExample:\n  devsnap diff latest~1 latest")]
+    Diff(DiffArgs),
+    /// Bring a snapshot, or a part of it, back into a folder
+    #[command(after_help = "Examples:\n  devsnap restore latest --target /tmp/back\n  \
+        devsnap restore 2026-11-01:/Pictures --target ~/Pictures --overwrite never\n  \
+        devsnap restore latest --target /tmp/back --include '*.jpg'")]
+    Restore(RestoreArgs),
+    /// Write one file of a snapshot to standard output
+    #[command(after_help = "Example:\n  devsnap dump latest notes/todo.txt > todo.txt")]
+    Dump(DumpArgs),
+    /// Check that the repository holds together
+    #[command(after_help = "Example:\n  devsnap check --read-data=5")]
+    Check(CheckArgs),
+    /// Count what the repository holds
+    #[command(after_help = "Example:\n  devsnap stats")]
+    Stats,
+    /// This computer's copies of what repositories hold; they can be deleted at any time
+    #[command(subcommand, after_help = "Example:\n  devsnap cache clear")]
+    Cache(CacheCommand),
+    /// Print the completions of a shell
+    #[command(after_help = "Example:\n  \
+        devsnap completions bash > ~/.local/share/bash-completion/completions/devsnap")]
+    Completions(CompletionsArgs),
+    /// Print the manual, or write a page per command into a folder
+    #[command(after_help = "Examples:\n  devsnap man | man -l -\n  \
+        devsnap man --dir ~/.local/share/man/man1")]
+    Man(ManArgs),
+    /// Print the version
+    #[command(after_help = "Example:\n  devsnap version")]
+    Version,
+}
+
+/// `snapshot`.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// The folder
+    #[arg(value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+    /// Give the snapshot this word to find it by; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Name this computer so in the snapshot [default: its own name]
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Leave out what matches, with all below it; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Read and count, store nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take an iPhone backup folder even if its last backup did not finish
+    #[arg(long, conflicts_with = "as_folder")]
+    pub allow_unfinished: bool,
+    /// Take an iPhone backup folder as a plain folder, with no device's name on it
+    #[arg(long)]
+    pub as_folder: bool,
+}
+
+/// `snapshots`.
+#[derive(Debug, Args)]
+pub struct SnapshotsArgs {
+    /// Only snapshots that have this tag; repeated: any of them
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+}
+
+/// A command about one snapshot.
+#[derive(Debug, Args)]
+pub struct OneSnapshot {
+    /// Which snapshot: latest, latest~2, id, tag or date
+    #[arg(value_name = "SNAP")]
+    pub snapshot: String,
+}
+
+/// `ls`.
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// Which snapshot: latest, latest~2, id, tag or date
+    #[arg(value_name = "SNAP")]
+    pub snapshot: String,
+    /// A folder or file in it [default: everything at the top]
+    #[arg(value_name = "PATH")]
+    pub path: Option<OsString>,
+    /// Show permissions, owner, size and date too
+    #[arg(short, long)]
+    pub long: bool,
+    /// Go down into folders
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+}
+
+/// `find`.
+#[derive(Debug, Args)]
+pub struct FindArgs {
+    /// What to look for, e.g. 'IMG_4177*' or 'Pictures/**/*.heic'
+    #[arg(value_name = "PATTERN")]
+    pub pattern: String,
+    /// Look only into this snapshot
+    #[arg(long, value_name = "SNAP")]
+    pub snapshot: Option<String>,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The earlier snapshot
+    #[arg(value_name = "A")]
+    pub from: String,
+    /// The later snapshot
+    #[arg(value_name = "B")]
+    pub to: String,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Which snapshot, and which part of it
+    #[arg(value_name = "SNAP[:/PATH]")]
+    pub what: OsString,
+    /// The folder to bring it back to; made when missing
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub target: PathBuf,
+    /// Only what matches, with all below it; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// What to do with files that are there already
+    #[arg(long, value_name = "WHEN", default_value = "if-changed")]
+    pub overwrite: OverwriteArg,
+    /// Remove from the folder what the snapshot does not have
+    #[arg(long)]
+    pub delete: bool,
+    /// Compare and count, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// When a file that is there is written over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OverwriteArg {
+    /// Leave every file that is there
+    Never,
+    /// Write what differs
+    IfChanged,
+    /// Write every file
+    Always,
+}
+
+/// `dump`.
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// Which snapshot: latest, latest~2, id, tag or date
+    #[arg(value_name = "SNAP")]
+    pub snapshot: String,
+    /// The file in it
+    #[arg(value_name = "PATH")]
+    pub path: OsString,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Read the stored bytes too, all or this share of them
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "100", value_parser = percent)]
+    pub read_data: Option<u8>,
+}
+
+/// `cache`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum CacheCommand {
+    /// Print where the copies are
+    Path,
+    /// Delete the copies; they are made again when needed
+    Clear,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write devsnap.1, devsnap-snapshot.1 and so on into this folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+}
+
+/// 1 to 100, with or without a percent sign.
+fn percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text);
+    match number.parse() {
+        Ok(share @ 1..=100) => Ok(share),
+        _ => Err("a share is 1 to 100 (per cent)".to_owned()),
+    }
+}

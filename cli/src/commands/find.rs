@@ -1,0 +1,80 @@
+//! `devsnap find`: which snapshots hold a path, the newest first.
+use super::Session;
+use crate::args::FindArgs;
+use crate::failure::{ExitCode, Failure};
+use crate::patterns;
+use crate::report::json;
+use crate::report::text::{moment, size, what};
+use devsnap_engine::node::Node;
+use devsnap_engine::path::TreePath;
+use devsnap_engine::reader::SnapshotReader;
+use devsnap_engine::repository::Repository;
+use devsnap_engine::snapshot::Named;
+use globset::GlobSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+pub(super) fn run(session: &Session<'_>, args: &FindArgs) -> Result<ExitCode, Failure> {
+    let pattern = patterns::compile(&[&args.pattern])?;
+    let repository = session.open_repository()?;
+    let mut named = session.snapshots(&repository)?;
+    if let Some(text) = &args.snapshot {
+        named = vec![session.select(&named, text)?.clone()];
+    }
+    let mut matches = 0u64;
+    for named in named.iter().rev() {
+        matches += search(session, &repository, named, &pattern)?;
+    }
+    session.report.summary(
+        || {
+            let mut line = json::line("summary");
+            line.insert("matches".to_owned(), matches.into());
+            line.insert("snapshots".to_owned(), named.len().into());
+            line.into()
+        },
+        || format!("{matches} found in {} snapshots", named.len()),
+    )?;
+    Ok(ExitCode::Done)
+}
+
+/// Says what fits in one snapshot, under a line with its name, and how many that was.
+fn search(
+    session: &Session<'_>,
+    repository: &Repository,
+    named: &Named,
+    pattern: &GlobSet,
+) -> Result<u64, Failure> {
+    let view = repository.view(&named.snapshot);
+    let mut matches = 0;
+    for entry in view.walk(&TreePath::root()) {
+        session.interrupt.check()?;
+        let (path, node) = entry?;
+        if path.is_root() || !pattern.is_match(Path::new(OsStr::from_bytes(&path.to_slashed()))) {
+            continue;
+        }
+        if matches == 0 && !session.report.is_json() {
+            let taken = moment(named.snapshot.taken_at, &session.zone);
+            let heading =
+                format!("{}  {taken}  {}", named.id.short(), what(&named.snapshot.origin));
+            session.report.data(|| serde_json::Value::Null, || heading)?;
+        }
+        matches += 1;
+        say(session, named, &path, &node)?;
+    }
+    Ok(matches)
+}
+
+fn say(session: &Session<'_>, named: &Named, path: &TreePath, node: &Node) -> Result<(), Failure> {
+    session.report.data(
+        || {
+            let mut line = json::node("match", path, node);
+            line.insert("snapshot_id".to_owned(), named.id.to_hex().into());
+            line.into()
+        },
+        || {
+            let mtime = moment(node.mtime, &session.zone);
+            format!("  {:>10}  {mtime}  {path}", size(node.size_bytes()))
+        },
+    )
+}

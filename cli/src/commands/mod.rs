@@ -1,0 +1,131 @@
+//! One command a file: open, call one function of the engine, report.
+mod cache;
+mod check;
+mod completions;
+mod diff;
+mod dump;
+mod find;
+mod init;
+mod ls;
+mod man;
+mod paths;
+mod restore;
+mod show;
+mod snapshot;
+mod snapshots;
+mod stats;
+mod version;
+
+use crate::args::{Command, Global};
+use crate::failure::{ExitCode, Failure};
+use crate::password::{Secret, Sources};
+use crate::report::Report;
+use crate::settings::{HomeFolders, Settings};
+use crate::terminal::AtTerminal;
+use devsnap_engine::interrupt::Interrupt;
+use devsnap_engine::repository::Repository;
+use devsnap_engine::snapshot::{Named, Selector, select};
+use jiff::tz::TimeZone;
+
+/// Runs one command.
+///
+/// # Errors
+///
+/// Why it ended early.
+pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Init => init::run(session),
+        Command::Snapshot(args) => snapshot::run(session, args),
+        Command::Snapshots(args) => snapshots::run(session, args),
+        Command::Show(args) => show::run(session, args),
+        Command::Ls(args) => ls::run(session, args),
+        Command::Find(args) => find::run(session, args),
+        Command::Diff(args) => diff::run(session, args),
+        Command::Restore(args) => restore::run(session, args),
+        Command::Dump(args) => dump::run(session, args),
+        Command::Check(args) => check::run(session, args),
+        Command::Stats => stats::run(session),
+        Command::Cache(what) => cache::run(session, *what),
+        Command::Completions(args) => completions::run(session, args),
+        Command::Man(args) => man::run(session, args),
+        Command::Version => version::run(session),
+    }
+}
+
+/// What every command works with.
+pub struct Session<'a> {
+    global: &'a Global,
+    report: &'a Report,
+    interrupt: &'a Interrupt,
+    /// The person's, for reading dates and showing times.
+    zone: TimeZone,
+}
+
+impl<'a> Session<'a> {
+    /// A session in this computer's time zone.
+    pub fn new(global: &'a Global, report: &'a Report, interrupt: &'a Interrupt) -> Self {
+        Session { global, report, interrupt, zone: TimeZone::system() }
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        let variable = |name: &str| std::env::var(name).ok();
+        Settings::new(self.global, &HomeFolders::of_this_user(), variable)
+    }
+
+    /// Asks the places where a secret may be, in their order.
+    fn with_sources<T>(&self, ask: impl FnOnce(&Sources<'_>) -> T) -> T {
+        let person = AtTerminal { report: self.report, interrupt: self.interrupt };
+        let variable = |name: &str| std::env::var_os(name);
+        ask(&Sources { global: self.global, variable: &variable, person: &person })
+    }
+
+    /// Opens the repository; asks for the password only once the place is known to be there.
+    fn open_repository(&self) -> Result<Repository, Failure> {
+        let settings = self.settings()?;
+        let backend = devsnap_backends::open(&settings.repository, &settings.credentials)
+            .map_err(|error| no_default_yet(error.into(), &settings))?;
+        let secret: Secret = self.with_sources(|sources| sources.existing())?;
+        let watch = self.report.watch();
+        let repository = Repository::open(backend, &secret.unlock(), &settings.cache, &watch)
+            .map_err(|error| no_default_yet(error.into(), &settings))?;
+        drop(watch);
+        self.report.note(&format!(
+            "repository {} at {}, copies in {}",
+            repository.id().short(),
+            repository.place(),
+            repository.cache_folder().display()
+        ));
+        Ok(repository)
+    }
+
+    /// All snapshots that can be read, oldest first; the others are warned of.
+    fn snapshots(&self, repository: &Repository) -> Result<Vec<Named>, Failure> {
+        let snapshots = repository.snapshots()?;
+        for (name, error) in &snapshots.unreadable {
+            self.report.warn(&format!("the snapshot object {name} cannot be read: {error}"));
+        }
+        Ok(snapshots.named)
+    }
+
+    /// The one snapshot among `named` that `text` means.
+    fn select<'n>(&self, named: &'n [Named], text: &str) -> Result<&'n Named, Failure> {
+        Ok(select(named, &Selector::parse(text), &self.zone)?)
+    }
+
+    /// As [`select`](Self::select), among all of the repository.
+    fn one(&self, repository: &Repository, text: &str) -> Result<Named, Failure> {
+        Ok(self.select(&self.snapshots(repository)?, text)?.clone())
+    }
+}
+
+/// Who never made a repository is told how, not that a folder is missing.
+fn no_default_yet(failure: Failure, settings: &Settings) -> Failure {
+    if failure.code() != ExitCode::NoRepository || !settings.is_default_repository {
+        return failure;
+    }
+    Failure::new(
+        ExitCode::NoRepository,
+        format!("there is no repository yet at the default place {}", settings.repository),
+    )
+    .hint("make it with `devsnap init`, or name another one with --repo")
+}

@@ -1,0 +1,126 @@
+//! `devsnap restore`: a snapshot, or a part of it, back into a folder.
+use super::{Session, paths};
+use crate::args::{OverwriteArg, RestoreArgs};
+use crate::failure::{ExitCode, Failure};
+use crate::patterns;
+use crate::report::text::size;
+use devsnap_engine::folder::{FolderTarget, TargetOptions};
+use devsnap_engine::path::TreePath;
+use devsnap_engine::reader::SnapshotReader;
+use devsnap_engine::restore::{Overwrite, RestoreOptions, RestoreReport, restore};
+use serde_json::{Value, json};
+use std::path::Path;
+use tempfile::TempDir;
+
+pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode, Failure> {
+    let (name, subtree) = paths::snapshot_and_path(&args.what)?;
+    let options = options(args, subtree)?;
+    let repository = session.open_repository()?;
+    let named = session.one(&repository, &name)?;
+    let view = repository.view(&named.snapshot);
+    if !options.subtree.is_root() && view.entry(&options.subtree)?.is_none() {
+        return Err(paths::not_there(&options.subtree, &named.id.short()));
+    }
+
+    let place = Place::open(&args.target, args.dry_run)?;
+    let watch = session.report.watch();
+    let done =
+        restore(&repository, &named.snapshot, &place.target, &options, &watch, session.interrupt);
+    drop(watch);
+    let done = done?;
+
+    for fault in &done.faults {
+        session.report.fault(fault);
+    }
+    session.report.summary(
+        || for_programs(&done, &named.id.to_hex(), args.dry_run),
+        || for_people(&done, args),
+    )?;
+    Ok(if done.faults_total == 0 { ExitCode::Done } else { ExitCode::Incomplete })
+}
+
+fn options(args: &RestoreArgs, subtree: TreePath) -> Result<RestoreOptions, Failure> {
+    let include = match args.include.as_slice() {
+        [] => None,
+        patterns => Some(patterns::compile(patterns)?),
+    };
+    let overwrite = match args.overwrite {
+        OverwriteArg::Never => Overwrite::Never,
+        OverwriteArg::IfChanged => Overwrite::IfChanged,
+        OverwriteArg::Always => Overwrite::Always,
+    };
+    Ok(RestoreOptions { subtree, include, overwrite, delete: args.delete, dry_run: args.dry_run })
+}
+
+/// The folder that is restored to.
+struct Place {
+    target: FolderTarget,
+    /// Stands in for a folder that a dry run must not make.
+    _empty: Option<TempDir>,
+}
+
+impl Place {
+    fn open(folder: &Path, dry_run: bool) -> Result<Place, Failure> {
+        if dry_run && !folder.exists() {
+            let empty = tempfile::tempdir().map_err(|error| {
+                let what = format!("could not make an empty folder to compare with: {error}");
+                Failure::new(ExitCode::Failed, what).hint("check TMPDIR")
+            })?;
+            let target = FolderTarget::open(empty.path(), &TargetOptions::default())?;
+            return Ok(Place { target, _empty: Some(empty) });
+        }
+        let target = FolderTarget::open(folder, &TargetOptions { create: !dry_run })?;
+        Ok(Place { target, _empty: None })
+    }
+}
+
+fn for_programs(done: &RestoreReport, snapshot: &str, dry_run: bool) -> Value {
+    json!({
+        "message_type": "summary",
+        "snapshot_id": snapshot,
+        "dry_run": dry_run,
+        "files_written": done.written_files,
+        "bytes_written": done.written_bytes,
+        "files_unchanged": done.unchanged_files,
+        "skipped": done.skipped,
+        "removed": done.removed,
+        "others": done.others,
+        "faults": done.faults_total,
+    })
+}
+
+fn for_people(done: &RestoreReport, args: &RestoreArgs) -> String {
+    let verb = if args.dry_run { "Would restore" } else { "Restored" };
+    let place = crate::report::escaped(&args.target.display().to_string());
+    let mut said = format!(
+        "{verb} to {place}: {} files written ({}), {} right already",
+        done.written_files,
+        size(done.written_bytes),
+        done.unchanged_files
+    );
+    for (count, what) in [
+        (done.skipped, "left alone"),
+        (done.removed, "removed"),
+        (done.faults_total, "not as they were"),
+    ] {
+        if count > 0 {
+            said = said + ", " + &count.to_string() + " " + what;
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_makes_no_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/b");
+        drop(Place::open(&folder, true).unwrap());
+        assert!(!root.path().join("a").exists());
+        drop(Place::open(&folder, false).unwrap());
+        assert!(folder.is_dir());
+    }
+}

@@ -1,0 +1,251 @@
+//! `devsnap snapshot`: keeps a folder, or a device's backup folder, as it is now.
+use super::Session;
+use crate::args::SnapshotArgs;
+use crate::failure::{ExitCode, Failure};
+use crate::patterns;
+use crate::report::json;
+use crate::report::text::{duration, size, state, what};
+use devsnap_device::BackupSet;
+use devsnap_engine::backup::{BackupOptions, BackupReport, create_snapshot};
+use devsnap_engine::folder::{FolderOptions, FolderSource};
+use devsnap_engine::node::Time;
+use devsnap_engine::path::TreePath;
+use devsnap_engine::snapshot::{DeviceIdentity, Origin};
+use globset::GlobSet;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What goes wrong when nothing is wrong with the files, but the device wrote meanwhile.
+const CHANGED_MEANWHILE: &str = "the device's backup changed while it was read: this snapshot may \
+    mix two backups; make another when the device is done";
+
+pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode, Failure> {
+    let exclude = patterns::compile(&args.exclude)?;
+    let folder = existing_folder(&args.path)?;
+    let set = if args.as_folder { None } else { BackupSet::recognise(&folder)? };
+    if let Some(set) = &set {
+        announce(session, set, args.allow_unfinished)?;
+    }
+    let options = options(session, args, &folder, set.as_ref());
+    let mut source = FolderSource::new(folder.clone(), folder_options(set.as_ref(), exclude)?);
+
+    let repository = session.open_repository()?;
+    let watch = session.report.watch();
+    let made = create_snapshot(&repository, &mut source, &options, &watch, session.interrupt);
+    drop(watch);
+    let made = made?;
+
+    for fault in made.faults.kept() {
+        session.report.fault(fault);
+    }
+    let is_torn = set.is_some_and(|before| changed_since(&folder, &before));
+    if is_torn {
+        session.report.warn(CHANGED_MEANWHILE);
+    }
+    session.report.summary(
+        || for_programs(&made, args.dry_run, is_torn),
+        || for_people(&made, args.dry_run),
+    )?;
+    let whole = made.named.snapshot.is_complete() && made.faults.total() == 0 && !is_torn;
+    Ok(if whole { ExitCode::Done } else { ExitCode::Incomplete })
+}
+
+/// The folder with all links in its path resolved: its snapshots are one history however it was
+/// reached.
+fn existing_folder(path: &Path) -> Result<PathBuf, Failure> {
+    let shown = path.display();
+    let canonical = path.canonicalize().map_err(|error| {
+        let failure = match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no {shown}"),
+            _ => format!("could not look at {shown}: {error}"),
+        };
+        Failure::new(ExitCode::Failed, failure).hint("check the path; nothing was stored")
+    })?;
+    if !canonical.is_dir() {
+        return Err(Failure::new(ExitCode::Failed, format!("{shown} is not a folder"))
+            .hint("name the folder it lies in; --exclude leaves the rest out"));
+    }
+    Ok(canonical)
+}
+
+/// Says whose backup it is and what is odd about it; refuses one that is not finished.
+fn announce(session: &Session<'_>, set: &BackupSet, take_unfinished: bool) -> Result<(), Failure> {
+    session.report.note(&format!("this is the backup of device {}", set.udid));
+    for oddity in &set.oddities {
+        session.report.warn(&oddity.to_string());
+    }
+    if take_unfinished && !set.is_finished() {
+        session.report.warn(&format!("the backup is not finished ({}); taken as asked", set.state));
+        return Ok(());
+    }
+    Ok(set.require_finished()?)
+}
+
+/// Whether the set is not what it was, or cannot be looked at any more.
+fn changed_since(folder: &Path, before: &BackupSet) -> bool {
+    !matches!(BackupSet::recognise(folder), Ok(Some(after)) if after == *before)
+}
+
+/// A device's set is rooted at its UDID, whatever its folder is called.
+fn folder_options(set: Option<&BackupSet>, exclude: GlobSet) -> Result<FolderOptions, Failure> {
+    let prefix = match set {
+        None => TreePath::root(),
+        Some(set) => TreePath::from_slashed(set.udid.as_str().as_bytes())
+            .map_err(|bad| Failure::new(ExitCode::Failed, format!("the UDID: {bad}")))?,
+    };
+    Ok(FolderOptions { prefix, exclude })
+}
+
+fn options(
+    session: &Session<'_>,
+    args: &SnapshotArgs,
+    folder: &Path,
+    set: Option<&BackupSet>,
+) -> BackupOptions {
+    let now = Timestamp::now();
+    let host = args.host.clone().unwrap_or_else(this_computer);
+    let origin = match set {
+        Some(set) => Origin::Device(identity(set, host)),
+        None => Origin::Folder { host, path: folder.as_os_str().as_bytes().to_vec() },
+    };
+    BackupOptions {
+        origin,
+        tags: args.tags.clone(),
+        taken_at: time(now),
+        utc_offset_secs: session.zone.to_offset(now).seconds(),
+        program: format!("devsnap {}", env!("CARGO_PKG_VERSION")),
+        dry_run: args.dry_run,
+    }
+}
+
+fn this_computer() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+fn identity(set: &BackupSet, host: String) -> DeviceIdentity {
+    let word = |word: &Option<String>| word.clone().unwrap_or_default();
+    DeviceIdentity {
+        udid: set.udid.as_str().to_owned(),
+        name: word(&set.device_name),
+        product_type: word(&set.product_type),
+        os_version: word(&set.product_version),
+        os_build: word(&set.build_version),
+        encrypted: set.encrypted,
+        full: set.full.unwrap_or(false),
+        backup_at: Some(time(set.backup_date)),
+        host,
+    }
+}
+
+/// The engine counts nanoseconds up from the whole second, before 1970 too.
+fn time(at: Timestamp) -> Time {
+    let nanos = at.as_nanosecond();
+    let below = u32::try_from(nanos.rem_euclid(1_000_000_000));
+    let secs = i64::try_from(nanos.div_euclid(1_000_000_000));
+    Time {
+        secs: secs.expect("because a timestamp's seconds fit 64 bits"),
+        nanos: below.expect("because the remainder is below 10^9"),
+    }
+}
+
+fn for_programs(made: &BackupReport, dry_run: bool, is_torn: bool) -> Value {
+    let mut line = json::snapshot(&made.named);
+    line.insert("message_type".to_owned(), "summary".into());
+    if let Some(id) = line.remove("id").filter(|_| !dry_run) {
+        line.insert("snapshot_id".to_owned(), id);
+    }
+    if dry_run {
+        line.remove("short_id");
+    }
+    line.insert("faults".to_owned(), made.faults.total().into());
+    line.insert("changed_meanwhile".to_owned(), is_torn.into());
+    line.insert("dry_run".to_owned(), dry_run.into());
+    line.into()
+}
+
+fn for_people(made: &BackupReport, dry_run: bool) -> String {
+    let snapshot = &made.named.snapshot;
+    let totals = &snapshot.totals;
+    let name = match dry_run {
+        true => "Dry run, nothing is stored".to_owned(),
+        false => format!("Snapshot {}", made.named.id.short()),
+    };
+    let encrypted = match &snapshot.origin {
+        Origin::Device(device) if device.encrypted => ", encrypted",
+        Origin::Device(_) => ", not encrypted",
+        Origin::Folder { .. } => "",
+    };
+    let (paths, bytes) = snapshot.root.map_or((0, 0), |root| (root.entries, root.size_bytes));
+    format!(
+        "{name}  {}{encrypted}\n  \
+         {paths} paths, {}: {} new, {} changed, {} removed\n  \
+         read {}, new to the repository {}, stored {} in {}\n  {}",
+        what(&snapshot.origin),
+        size(bytes),
+        totals.new,
+        totals.changed,
+        totals.removed,
+        size(totals.read_bytes),
+        size(totals.added_bytes),
+        size(totals.stored_bytes),
+        duration(totals.duration_millis),
+        state(snapshot),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use devsnap_testkit::backup_set::{BackupSetFixture, UDID};
+
+    #[test]
+    fn a_time_before_1970_counts_its_nanoseconds_up() {
+        let at = Timestamp::from_nanosecond(-1).unwrap();
+        assert_eq!(time(at), Time { secs: -1, nanos: 999_999_999 });
+        assert_eq!(time(Timestamp::UNIX_EPOCH), Time::default());
+    }
+
+    #[test]
+    fn a_set_goes_below_its_udid_and_names_its_device() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = BackupSetFixture::new(1).encrypted().write(root.path()).unwrap();
+        let set = BackupSet::recognise(&folder).unwrap().unwrap();
+
+        let options = folder_options(Some(&set), GlobSet::empty()).unwrap();
+        let identity = identity(&set, "desk".to_owned());
+
+        assert_eq!(options.prefix.to_string(), UDID);
+        assert_eq!(identity.udid, UDID);
+        assert_eq!((identity.name.as_str(), identity.encrypted), ("Anna’s iPhone", true));
+        assert_eq!(identity.backup_at.map(|at| at.secs), Some(set.backup_date.as_second()));
+    }
+
+    #[test]
+    fn a_set_that_was_written_to_meanwhile_is_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = BackupSetFixture::new(1).write(root.path()).unwrap();
+        let before = BackupSet::recognise(&folder).unwrap().unwrap();
+        assert!(!changed_since(&folder, &before));
+
+        BackupSetFixture::new(1).stopped_while("moving").write(root.path()).unwrap();
+        assert!(changed_since(&folder, &before));
+
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(changed_since(&folder, &before));
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_or_no_folder_is_refused_in_words() {
+        let root = tempfile::tempdir().unwrap();
+        let missing = existing_folder(&root.path().join("missing")).unwrap_err();
+        assert!(missing.message().starts_with("there is no /"), "{missing:?}");
+        let file = root.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let file = existing_folder(&file).unwrap_err();
+        assert!(file.message().ends_with("is not a folder"), "{file:?}");
+    }
+}

@@ -1,0 +1,317 @@
+//! From what a crate reports to what a person reads: one line, what to do, and the exit code.
+use devsnap_backends::OpenError;
+use devsnap_device::{DeviceError, DeviceErrorKind};
+use devsnap_engine::backend::BackendErrorKind;
+use devsnap_engine::error::{Error, ErrorKind};
+use devsnap_engine::snapshot::SelectError;
+use std::error::Error as StdError;
+use std::io;
+
+use crate::report::escaped;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// All is done.
+    Done = 0,
+    /// It failed.
+    Failed = 1,
+    /// The command line or the environment cannot be meant so.
+    Usage = 2,
+    /// It is done, but not everything is as it should be.
+    Incomplete = 3,
+    /// There is no repository.
+    NoRepository = 10,
+    /// Neither password nor recovery key opens the repository.
+    WrongPassword = 12,
+    /// The storage or this computer's disk is full.
+    NoSpace = 20,
+    /// Stored data is damaged.
+    Damaged = 26,
+    /// The person stopped it.
+    Interrupted = 130,
+}
+
+impl ExitCode {
+    /// The word for it in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            ExitCode::Done => "done",
+            ExitCode::Failed => "failed",
+            ExitCode::Usage => "usage",
+            ExitCode::Incomplete => "incomplete",
+            ExitCode::NoRepository => "no-repository",
+            ExitCode::WrongPassword => "wrong-password",
+            ExitCode::NoSpace => "no-space",
+            ExitCode::Damaged => "damaged",
+            ExitCode::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// Why a command ended early: a line for people, advice, an exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    code: ExitCode,
+    message: String,
+    advice: Option<String>,
+    silent: bool,
+}
+
+impl Failure {
+    /// A failure told in one line; whatever could move a terminal's cursor is escaped.
+    pub fn new(code: ExitCode, message: impl AsRef<str>) -> Self {
+        let message = escaped(message.as_ref());
+        Failure { code, message, advice: None, silent: false }
+    }
+
+    /// A command line or environment that cannot be meant so.
+    pub fn usage(message: impl AsRef<str>) -> Self {
+        Failure::new(ExitCode::Usage, message)
+    }
+
+    /// Whoever read our output has gone: no failure to speak of.
+    pub fn reader_gone() -> Self {
+        Failure { silent: true, ..Failure::new(ExitCode::Done, "nobody reads the output") }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> ExitCode {
+        self.code
+    }
+
+    /// The line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do.
+    pub fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
+    }
+
+    /// Whether nothing should be printed.
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Writing to standard output failed.
+    pub fn output(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::reader_gone(),
+            io::ErrorKind::StorageFull => {
+                Failure::new(ExitCode::NoSpace, format!("could not write the output: {error}"))
+            }
+            _ => Failure::new(ExitCode::Failed, format!("could not write the output: {error}")),
+        }
+    }
+
+    /// Reading a verified stream failed: the engine's own error stands inside.
+    pub fn reading(error: io::Error) -> Self {
+        match error.downcast::<Error>() {
+            Ok(inner) => inner.into(),
+            Err(error) => Failure::new(ExitCode::Failed, format!("could not read: {error}")),
+        }
+    }
+}
+
+/// The error and its causes in one line, a cause that says what was just said left out.
+fn with_causes(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !line.ends_with(&said) {
+            line.push_str(": ");
+            line.push_str(&said);
+        }
+        cause = inner.source();
+    }
+    line
+}
+
+/// What the caller can act on: a source that stopped because of the engine has the engine's kind.
+fn acting_kind(error: &Error) -> ErrorKind {
+    let mut cause = error.source();
+    while let (ErrorKind::SourceFailed, Some(inner)) = (error.kind(), cause) {
+        if let Some(engine) = inner.downcast_ref::<Error>() {
+            return engine.kind();
+        }
+        cause = inner.source();
+    }
+    error.kind()
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = acting_kind(&error);
+        let failure = Failure::new(code_of(kind), with_causes(&error));
+        match advice_of(kind) {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        }
+    }
+}
+
+fn code_of(kind: ErrorKind) -> ExitCode {
+    match kind {
+        ErrorKind::Damaged => ExitCode::Damaged,
+        ErrorKind::WrongPassword => ExitCode::WrongPassword,
+        ErrorKind::NoRepository => ExitCode::NoRepository,
+        ErrorKind::NoSpace => ExitCode::NoSpace,
+        ErrorKind::Interrupted => ExitCode::Interrupted,
+        _ => ExitCode::Failed,
+    }
+}
+
+fn advice_of(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::Damaged => "run `devsnap check --read-data` to see what is affected",
+        ErrorKind::WrongPassword => {
+            "try again; if the password is lost, open with --recovery-key-file"
+        }
+        ErrorKind::Fenced => "run the same command again; what was stored is found",
+        ErrorKind::NotFound => "`devsnap snapshots` and `devsnap ls SNAP` show what is there",
+        ErrorKind::NoRepository => "check --repo, or make a repository there with `devsnap init`",
+        ErrorKind::AlreadyExists => "choose another place; nothing was changed",
+        ErrorKind::NoSpace => "free some space and run the same command again; it continues",
+        ErrorKind::Denied => "check permissions and credentials",
+        ErrorKind::Unreachable => "check the connection and run the same command again",
+        ErrorKind::TooNew => "use a newer devsnap; nothing was changed",
+        ErrorKind::Interrupted => "what was stored is kept; the same command continues there",
+        _ => return None,
+    })
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let line = with_causes(&error);
+        match error {
+            OpenError::NoFolder { .. } => Failure::new(ExitCode::NoRepository, line)
+                .hint("check --repo, or make a repository there with `devsnap init`"),
+            OpenError::Folder { kind: BackendErrorKind::NoSpace, .. } => {
+                Failure::new(ExitCode::NoSpace, line).hint("free some space")
+            }
+            OpenError::Folder { kind: BackendErrorKind::Denied, .. } => {
+                Failure::new(ExitCode::Failed, line).hint("check the folder's permissions")
+            }
+            OpenError::Settings(_) => Failure::usage(line),
+            _ => Failure::new(ExitCode::Failed, line),
+        }
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        let failure = Failure::new(ExitCode::Failed, with_causes(&error));
+        match error.kind() {
+            DeviceErrorKind::UnfinishedBackupSet => failure.hint(
+                "let the backup finish and try again, or take it as it is with --allow-unfinished",
+            ),
+            DeviceErrorKind::BadBackupSet => failure
+                .hint("make the backup again, or keep the files as they are with --as-folder"),
+            DeviceErrorKind::Unreadable => {
+                failure.hint("check permissions; on macOS the terminal needs \"Full Disk Access\"")
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<SelectError> for Failure {
+    fn from(error: SelectError) -> Self {
+        let failure = Failure::new(ExitCode::Failed, error.to_string());
+        match error {
+            SelectError::NoneAtAll => failure.hint("make one with `devsnap snapshot PATH`"),
+            SelectError::SeveralOf { .. } => failure.hint("use the UDID or the folder before @"),
+            SelectError::SeveralIds { .. } => failure.hint("type more digits of the id"),
+            _ => failure.hint("`devsnap snapshots` lists them"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use devsnap_engine::source::SourceError;
+
+    #[test]
+    fn every_kind_a_caller_can_act_on_has_its_exit_code() {
+        for (kind, code) in [
+            (ErrorKind::NoRepository, 10),
+            (ErrorKind::WrongPassword, 12),
+            (ErrorKind::NoSpace, 20),
+            (ErrorKind::Damaged, 26),
+            (ErrorKind::Interrupted, 130),
+            (ErrorKind::NotFound, 1),
+            (ErrorKind::TooNew, 1),
+            (ErrorKind::Unreachable, 1),
+        ] {
+            let failure = Failure::from(Error::new(kind, "reading pack 3f2a9c01"));
+            assert_eq!(failure.code() as u8, code, "{kind:?}");
+            assert!(failure.advice().is_some(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_was_asked_to_stop_counts_as_interrupted() {
+        let asked = Error::new(ErrorKind::Interrupted, "stopping as asked");
+        let stopped = Error::new(ErrorKind::SourceFailed, "reading the folder")
+            .because(SourceError(Box::new(asked)));
+        assert_eq!(Failure::from(stopped).code(), ExitCode::Interrupted);
+
+        let refused = Error::new(ErrorKind::SourceFailed, "reading the folder")
+            .because(SourceError(Box::new(io::Error::from(io::ErrorKind::PermissionDenied))));
+        assert_eq!(Failure::from(refused).code(), ExitCode::Failed);
+    }
+
+    #[test]
+    fn a_failure_is_one_line_and_cannot_move_the_cursor() {
+        let cause = io::Error::other("a\x1b[2Jb\nc");
+        let error = Error::local("writing \u{9b}2J", cause);
+        let failure = Failure::from(error);
+        assert!(!failure.message().chars().any(char::is_control), "{failure:?}");
+        assert!(failure.message().contains("a\\u{1b}[2Jb\\nc"));
+    }
+
+    #[test]
+    fn damage_met_while_reading_a_file_is_damage() {
+        let damaged = Error::new(ErrorKind::Damaged, "reading blob 00");
+        let failure = Failure::reading(io::Error::other(damaged));
+        assert_eq!(failure.code(), ExitCode::Damaged);
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let failure = Failure::output(&io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(failure.is_silent());
+        assert_eq!(failure.code(), ExitCode::Done);
+    }
+
+    #[test]
+    fn every_exit_code_stands_in_the_reference() {
+        const REFERENCE: &str = include_str!("../../docs/cli.md");
+        for code in [
+            ExitCode::Done,
+            ExitCode::Failed,
+            ExitCode::Usage,
+            ExitCode::Incomplete,
+            ExitCode::NoRepository,
+            ExitCode::WrongPassword,
+            ExitCode::NoSpace,
+            ExitCode::Damaged,
+            ExitCode::Interrupted,
+        ] {
+            let row = format!("| {} | `{}` |", code as u8, code.word());
+            assert!(REFERENCE.contains(&row), "{row}");
+        }
+    }
+}

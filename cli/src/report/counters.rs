@@ -1,0 +1,160 @@
+//! What is done and what is ahead, counted by the working threads and read by whoever shows it.
+use devsnap_engine::progress::Phase;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Counts of one run. Counting is a few relaxed additions: it never blocks.
+#[derive(Default)]
+pub(super) struct Counters {
+    files_done: AtomicU64,
+    files_total: AtomicU64,
+    bytes_done: AtomicU64,
+    bytes_total: AtomicU64,
+    bytes_stored: AtomicU64,
+    faults: AtomicU64,
+    stage: Mutex<Option<Stage>>,
+}
+
+/// The phase that runs, since when, and what was done before it.
+#[derive(Clone, Copy)]
+struct Stage {
+    phase: Phase,
+    since: Instant,
+    bytes_before: u64,
+}
+
+/// The counts at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) phase: Phase,
+    pub(super) files_done: u64,
+    /// 0 when unknown.
+    pub(super) files_total: u64,
+    pub(super) bytes_done: u64,
+    /// 0 when unknown.
+    pub(super) bytes_total: u64,
+    pub(super) bytes_stored: u64,
+    pub(super) faults: u64,
+    /// Bytes a second in this phase.
+    pub(super) rate: u64,
+}
+
+impl Counters {
+    pub(super) fn enter(&self, phase: Phase) {
+        let bytes_before = self.bytes_done.load(Relaxed);
+        let stage = Stage { phase, since: Instant::now(), bytes_before };
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
+    }
+    pub(super) fn expect(&self, files: u64, bytes: u64) {
+        self.files_total.fetch_add(files, Relaxed);
+        self.bytes_total.fetch_add(bytes, Relaxed);
+    }
+    pub(super) fn advance(&self, files: u64, bytes: u64) {
+        self.files_done.fetch_add(files, Relaxed);
+        self.bytes_done.fetch_add(bytes, Relaxed);
+    }
+    pub(super) fn stored(&self, bytes: u64) {
+        self.bytes_stored.fetch_add(bytes, Relaxed);
+    }
+    pub(super) fn fault(&self) {
+        self.faults.fetch_add(1, Relaxed);
+    }
+
+    /// The counts now; `None` before the first phase.
+    pub(super) fn now(&self) -> Option<Counts> {
+        let stage = (*self.stage.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let bytes_done = self.bytes_done.load(Relaxed);
+        let in_phase = bytes_done.saturating_sub(stage.bytes_before);
+        Some(Counts {
+            phase: stage.phase,
+            files_done: self.files_done.load(Relaxed),
+            files_total: self.files_total.load(Relaxed),
+            bytes_done,
+            bytes_total: self.bytes_total.load(Relaxed),
+            bytes_stored: self.bytes_stored.load(Relaxed),
+            faults: self.faults.load(Relaxed),
+            rate: per_second(in_phase, stage.since.elapsed()),
+        })
+    }
+}
+
+/// The first quarter of a second says nothing about a rate.
+fn per_second(bytes: u64, elapsed: Duration) -> u64 {
+    match u64::try_from(elapsed.as_millis()) {
+        Ok(millis) if millis >= 250 => bytes.saturating_mul(1000) / millis,
+        _ => 0,
+    }
+}
+
+impl Counts {
+    /// How long it still takes at this rate; `None` when nobody knows.
+    pub(super) fn eta_secs(&self) -> Option<u64> {
+        let left = self.bytes_total.checked_sub(self.bytes_done)?;
+        (self.bytes_total > 0 && self.rate > 0).then(|| left.div_ceil(self.rate))
+    }
+
+    /// Share of the bytes, 0 to 100.
+    pub(super) fn percent(&self) -> Option<u64> {
+        let share = self.bytes_done.saturating_mul(100).checked_div(self.bytes_total)?;
+        Some(share.min(100))
+    }
+
+    /// The phase's word in JSON.
+    pub(super) fn phase_word(&self) -> &'static str {
+        match self.phase {
+            Phase::Opening => "opening",
+            Phase::Scanning => "scanning",
+            Phase::Reading => "reading",
+            Phase::Finishing => "finishing",
+            Phase::Comparing => "comparing",
+            Phase::Restoring => "restoring",
+            Phase::CheckingStructure => "checking-structure",
+            Phase::CheckingData => "checking-data",
+            _ => "working",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told_from_the_rate_and_never_guessed() {
+        let counts = Counts {
+            phase: Phase::Reading,
+            files_done: 1,
+            files_total: 2,
+            bytes_done: 250,
+            bytes_total: 1000,
+            bytes_stored: 0,
+            faults: 0,
+            rate: 100,
+        };
+        assert_eq!((counts.eta_secs(), counts.percent()), (Some(8), Some(25)));
+        let unknown = Counts { bytes_total: 0, ..counts };
+        assert_eq!((unknown.eta_secs(), unknown.percent()), (None, None));
+        let outgrown = Counts { bytes_done: 1001, ..counts };
+        assert_eq!((outgrown.eta_secs(), outgrown.percent()), (None, Some(100)));
+        assert_eq!(Counts { rate: 0, ..counts }.eta_secs(), None);
+    }
+
+    #[test]
+    fn the_rate_is_of_the_phase_that_runs() {
+        let counters = Counters::default();
+        assert_eq!(counters.now(), None);
+        counters.enter(Phase::Reading);
+        counters.advance(1, 1 << 40);
+        counters.enter(Phase::Finishing);
+        std::thread::sleep(Duration::from_millis(260));
+        let now = counters.now().unwrap();
+        assert_eq!((now.bytes_done, now.rate), (1 << 40, 0));
+    }
+
+    #[test]
+    fn a_rate_needs_some_time_to_be_one() {
+        assert_eq!(per_second(1000, Duration::from_millis(10)), 0);
+        assert_eq!(per_second(1000, Duration::from_millis(500)), 2000);
+    }
+}

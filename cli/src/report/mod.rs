@@ -1,0 +1,356 @@
+//! What the program says: results on standard output, all else on standard error, in one of two
+//! voices, for people or (`--json`) for programs.
+mod bar;
+mod counters;
+pub mod json;
+pub mod text;
+
+use crate::args::Global;
+use crate::failure::Failure;
+use bar::Bar;
+use counters::Counters;
+use devsnap_engine::progress::{Fault, Phase, Progress};
+use json::StatusLines;
+use serde_json::{Value, json};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use text::escaped;
+
+/// What standard output is for in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdout {
+    /// Lines about the result.
+    Lines,
+    /// The result itself, byte by byte; JSON lines go to standard error.
+    Bytes,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Volume {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+type Sink = Box<dyn Write + Send>;
+
+/// The program's voice; shared by threads.
+pub struct Report {
+    json: bool,
+    volume: Volume,
+    progress: bool,
+    stderr_is_terminal: bool,
+    stdout: Stdout,
+    flush_each_line: bool,
+    out: Arc<Mutex<BufWriter<Sink>>>,
+    err: Arc<Mutex<Sink>>,
+}
+
+impl Report {
+    /// Speaks to this process's standard output and error.
+    pub fn new(global: &Global, stdout: Stdout) -> Self {
+        let mut report =
+            Report::into_sinks(global, stdout, Box::new(io::stdout()), Box::new(io::stderr()));
+        report.stderr_is_terminal = io::stderr().is_terminal();
+        report.flush_each_line = io::stdout().is_terminal();
+        report
+    }
+
+    fn into_sinks(global: &Global, stdout: Stdout, out: Sink, err: Sink) -> Self {
+        let volume = match (global.quiet, global.verbose) {
+            (true, _) => Volume::Quiet,
+            (_, true) => Volume::Verbose,
+            _ => Volume::Normal,
+        };
+        Report {
+            json: global.json,
+            volume,
+            progress: !global.no_progress && volume > Volume::Quiet,
+            stderr_is_terminal: false,
+            stdout,
+            flush_each_line: false,
+            out: Arc::new(Mutex::new(BufWriter::with_capacity(64 * 1024, out))),
+            err: Arc::new(Mutex::new(err)),
+        }
+    }
+
+    /// Whether programs read this.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Says one line of the result, in the voice that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// Standard output failed, or nobody reads it any more.
+    pub fn data(
+        &self,
+        for_programs: impl FnOnce() -> Value,
+        for_people: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        if self.json { self.emit(&for_programs()) } else { self.print(&for_people()) }
+    }
+
+    /// Says what was done, last; people are spared it by `--quiet`.
+    ///
+    /// # Errors
+    ///
+    /// As [`data`](Self::data).
+    pub fn summary(
+        &self,
+        for_programs: impl FnOnce() -> Value,
+        for_people: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        if !self.json && self.volume == Volume::Quiet {
+            return Ok(());
+        }
+        self.data(for_programs, for_people)
+    }
+
+    /// Says something that a person should know and that stops nothing.
+    pub fn warn(&self, sentence: &str) {
+        let line = || json!({ "message_type": "warning", "text": escaped(sentence) });
+        self.aside(line, || format!("warning: {}", escaped(sentence)));
+    }
+
+    /// Says something only the curious want to know.
+    pub fn note(&self, sentence: &str) {
+        if self.volume == Volume::Verbose && !self.json {
+            self.complain(&escaped(sentence));
+        }
+    }
+
+    /// Names a path that is not as it should be.
+    pub fn fault(&self, fault: &Fault) {
+        let line = || json::fault(fault);
+        self.aside(line, || {
+            format!("warning: {}: {} ({})", fault.path, fault.kind.word(), escaped(&fault.reason))
+        });
+    }
+
+    /// Asks a person for something; the answer is read elsewhere.
+    pub fn prompt(&self, kind: &str, sentence: &str) {
+        if self.json {
+            let line = json!({ "message_type": "prompt", "kind": kind, "text": sentence });
+            let _ = self.emit(&line);
+        } else {
+            let mut err = lock(&self.err);
+            let _ = write!(err, "{sentence} ").and_then(|()| err.flush());
+        }
+    }
+
+    /// Says why it ends early.
+    pub fn fail(&self, failure: &Failure) {
+        if failure.is_silent() {
+            return;
+        }
+        self.aside(
+            || json::error(failure),
+            || match failure.advice() {
+                Some(advice) => format!("error: {}\n  {advice}", failure.message()),
+                None => format!("error: {}", failure.message()),
+            },
+        );
+    }
+
+    /// Watches long work until it is dropped.
+    pub fn watch(&self) -> Watch<'_> {
+        let counters = Arc::new(Counters::default());
+        let (mut bar, mut lines) = (None, None);
+        if self.progress && self.json {
+            lines = Some(StatusLines::start(Arc::clone(&counters), self.json_sink()));
+        } else if self.progress && self.stderr_is_terminal {
+            bar = Some(Bar::start(Arc::clone(&counters)));
+        }
+        Watch { report: self, counters, bar, _lines: lines }
+    }
+
+    /// Hands standard output over for bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`data`](Self::data).
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        lock(&self.out).write_all(bytes).map_err(|e| Failure::output(&e))
+    }
+
+    /// Makes sure that everything said has left.
+    ///
+    /// # Errors
+    ///
+    /// As [`data`](Self::data).
+    pub fn flush(&self) -> Result<(), Failure> {
+        lock(&self.out).flush().map_err(|e| Failure::output(&e))
+    }
+
+    fn json_sink(&self) -> JsonSink {
+        match self.stdout {
+            Stdout::Lines => JsonSink::Out(Arc::clone(&self.out)),
+            Stdout::Bytes => JsonSink::Err(Arc::clone(&self.err)),
+        }
+    }
+
+    fn emit(&self, line: &Value) -> Result<(), Failure> {
+        self.json_sink().write(line, false).map_err(|e| Failure::output(&e))
+    }
+
+    fn print(&self, line: &str) -> Result<(), Failure> {
+        let mut out = lock(&self.out);
+        let flush = self.flush_each_line;
+        writeln!(out, "{line}")
+            .and_then(|()| if flush { out.flush() } else { Ok(()) })
+            .map_err(|e| Failure::output(&e))
+    }
+
+    /// A line beside the result, at once. That it cannot be said is no reason to stop.
+    fn aside(&self, for_programs: impl FnOnce() -> Value, for_people: impl FnOnce() -> String) {
+        if self.json {
+            let _ = self.json_sink().write(&for_programs(), true);
+        } else {
+            self.complain(&for_people());
+        }
+    }
+
+    fn complain(&self, line: &str) {
+        let _ = self.flush();
+        let _ = writeln!(lock(&self.err), "{line}");
+    }
+}
+
+/// Where JSON lines go.
+enum JsonSink {
+    Out(Arc<Mutex<BufWriter<Sink>>>),
+    Err(Arc<Mutex<Sink>>),
+}
+
+impl JsonSink {
+    fn write(&self, line: &Value, now: bool) -> io::Result<()> {
+        match self {
+            JsonSink::Out(out) => {
+                let mut out = lock(out);
+                writeln!(out, "{line}")?;
+                if now { out.flush() } else { Ok(()) }
+            }
+            JsonSink::Err(err) => writeln!(lock(err), "{line}"),
+        }
+    }
+}
+
+/// A thread that panicked while it wrote has left at worst half a line.
+fn lock<T: ?Sized>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Long work being watched; the bar goes when it is dropped.
+pub struct Watch<'a> {
+    report: &'a Report,
+    counters: Arc<Counters>,
+    bar: Option<Bar>,
+    _lines: Option<StatusLines>,
+}
+
+impl Progress for Watch<'_> {
+    fn phase(&self, phase: Phase) {
+        self.counters.enter(phase);
+    }
+    fn expect(&self, files: u64, bytes: u64) {
+        self.counters.expect(files, bytes);
+    }
+    fn advance(&self, files: u64, bytes: u64) {
+        self.counters.advance(files, bytes);
+    }
+    fn stored(&self, bytes: u64) {
+        self.counters.stored(bytes);
+    }
+    fn fault(&self, _: &Fault) {
+        self.counters.fault();
+    }
+    fn warn(&self, sentence: &str) {
+        match &self.bar {
+            Some(bar) => bar.aside(|| self.report.warn(sentence)),
+            None => self.report.warn(sentence),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Heard(Arc<Mutex<Vec<u8>>>);
+
+    impl Heard {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(lock(&self.0).clone()).unwrap()
+        }
+    }
+    impl Write for Heard {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            lock(&self.0).write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn spoken(global: &Global, stdout: Stdout, say: impl FnOnce(&Report)) -> (String, String) {
+        let (out, err) = (Heard::default(), Heard::default());
+        let report =
+            Report::into_sinks(global, stdout, Box::new(out.clone()), Box::new(err.clone()));
+        say(&report);
+        report.flush().unwrap();
+        (out.text(), err.text())
+    }
+
+    fn say_all(report: &Report) {
+        report.data(|| json!({ "message_type": "node" }), || "a row".into()).unwrap();
+        report.warn("so \x1b[2J it is");
+        report.summary(|| json!({ "message_type": "summary" }), || "the end".into()).unwrap();
+        report.fail(&Failure::usage("no").hint("do"));
+    }
+
+    #[test]
+    fn people_read_results_on_stdout_and_the_rest_on_stderr() {
+        let (out, err) = spoken(&Global::default(), Stdout::Lines, say_all);
+        assert_eq!(out, "a row\nthe end\n");
+        assert_eq!(err, "warning: so \\u{1b}[2J it is\nerror: no\n  do\n");
+    }
+
+    #[test]
+    fn quiet_keeps_results_warnings_and_errors() {
+        let quiet = Global { quiet: true, ..Global::default() };
+        let (out, err) = spoken(&quiet, Stdout::Lines, say_all);
+        assert_eq!(out, "a row\n");
+        assert_eq!(err.lines().count(), 3);
+    }
+
+    #[test]
+    fn programs_read_everything_as_objects_on_one_stream() {
+        let global = Global { json: true, ..Global::default() };
+        let (out, err) = spoken(&global, Stdout::Lines, say_all);
+        let types: Vec<String> = out
+            .lines()
+            .map(|line| {
+                let line: Value = serde_json::from_str(line).unwrap();
+                line["message_type"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(types, ["node", "warning", "summary", "error"]);
+        assert_eq!(err, "");
+    }
+
+    #[test]
+    fn where_stdout_is_the_file_itself_objects_go_to_stderr() {
+        let global = Global { json: true, ..Global::default() };
+        let (out, err) = spoken(&global, Stdout::Bytes, |report| {
+            report.bytes(b"the file").unwrap();
+            report.warn("beside it");
+        });
+        assert_eq!(out, "the file");
+        assert!(err.starts_with("{\"message_type\":\"warning\""));
+    }
+}

@@ -1,0 +1,267 @@
+//! The program as a person runs it: its words, its exit codes, what it keeps to itself.
+#![allow(missing_docs)]
+use devsnap_testkit::backup_set::{BackupSetFixture, UDID};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const PASSWORD: &str = "correct horse battery staple";
+
+/// A home of its own with nothing of the tester's environment.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Home {
+        let home = Home(tempfile::tempdir().unwrap());
+        fs::write(home.at("password"), format!("{PASSWORD}\n")).unwrap();
+        fs::create_dir(home.at("data")).unwrap();
+        fs::write(home.at("data/note.txt"), "first\n").unwrap();
+        fs::create_dir(home.at("data/sub")).unwrap();
+        fs::write(home.at("data/sub/large"), vec![7; 300_000]).unwrap();
+        std::os::unix::fs::symlink("note.txt", home.at("data/link")).unwrap();
+        home
+    }
+
+    fn with_repository() -> Home {
+        let home = Home::new();
+        home.done(&["init"]);
+        home
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    /// With no password in sight.
+    fn bare(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_devsnap"));
+        command.args(words).current_dir(self.0.path()).stdin(Stdio::null()).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.0.path()).env("DEVSNAP_REPOSITORY", self.at("repository"));
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.bare(words).env("DEVSNAP_PASSWORD_FILE", self.at("password")).output().unwrap()
+    }
+
+    /// Standard output of a command that must end well.
+    fn done(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", err(&output));
+        assert!(!String::from_utf8_lossy(&output.stdout).contains(PASSWORD));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// One JSON object per line, or it fails.
+    fn json(&self, words: &[&str]) -> Vec<serde_json::Value> {
+        let output = self.run(&[words, &["--json", "--no-progress"]].concat());
+        let lines = String::from_utf8(output.stdout).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[track_caller]
+fn ends_with(output: &Output, code: i32, words: &str) {
+    let said = err(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains(words), "{said}");
+    assert!(!said.contains(PASSWORD) && !said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_meant_ends_with_2() {
+    let home = Home::new();
+    ends_with(&home.run(&["snapshots", "--no-such-flag"]), 2, "--no-such-flag");
+    ends_with(&home.run(&["snapshot", "data", "--exclude", "a["]), 2, "a[");
+    ends_with(&home.run(&["-r", "s3://key@bucket/x", "snapshots"]), 2, "must not hold");
+    let lines = home.json(&["snapshots", "--no-such-flag"]);
+    assert_eq!((&lines[0]["message_type"], &lines[0]["code"]), (&"error".into(), &2.into()));
+}
+
+#[test]
+fn without_a_password_and_a_terminal_it_ends_at_once_with_2() {
+    let home = Home::new();
+    ends_with(&home.bare(&["init"]).output().unwrap(), 2, "no password is given");
+    assert!(!home.at("repository").exists(), "nothing was made");
+}
+
+#[test]
+fn without_a_repository_it_ends_with_10_and_says_how_to_make_one() {
+    let home = Home::new();
+    ends_with(&home.run(&["snapshots"]), 10, "devsnap init");
+    fs::create_dir(home.at("repository")).unwrap();
+    ends_with(&home.run(&["snapshots"]), 10, "devsnap init");
+    let default = home.bare(&["snapshots"]).env_remove("DEVSNAP_REPOSITORY").output().unwrap();
+    ends_with(&default, 10, ".local/share/devsnap/repository");
+}
+
+#[test]
+fn a_wrong_password_ends_with_12_and_stays_unsaid() {
+    let home = Home::with_repository();
+    let wrong = home.bare(&["snapshots"]).env("DEVSNAP_PASSWORD", "hunter2").output().unwrap();
+    ends_with(&wrong, 12, "password");
+    assert!(!err(&wrong).contains("hunter2"));
+}
+
+#[test]
+fn the_recovery_key_opens_what_the_password_opens() {
+    let home = Home::new();
+    let lines = home.json(&["init"]);
+    let key = lines.last().unwrap()["recovery_key"].as_str().unwrap().to_owned();
+    fs::write(home.at("key"), key).unwrap();
+    let output = home.bare(&["snapshots", "--recovery-key-file", "key"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+}
+
+#[test]
+fn a_second_init_changes_nothing() {
+    let home = Home::with_repository();
+    home.done(&["snapshot", "data"]);
+    ends_with(&home.run(&["init"]), 1, "already");
+    assert_eq!(home.json(&["snapshots"]).len(), 2);
+}
+
+#[test]
+fn a_path_that_is_not_there_ends_with_1() {
+    let home = Home::with_repository();
+    ends_with(&home.run(&["snapshot", "missing"]), 1, "there is no missing");
+    home.done(&["snapshot", "data"]);
+    ends_with(&home.run(&["ls", "latest", "missing"]), 1, "there is no `missing`");
+    ends_with(&home.run(&["dump", "latest", "sub"]), 1, "not a file");
+    ends_with(&home.run(&["restore", "latest:/no", "--target", "back"]), 1, "there is no `no`");
+    ends_with(&home.run(&["show", "no-such-tag"]), 1, "no-such-tag");
+    assert!(!home.at("back").exists());
+}
+
+#[test]
+fn what_was_kept_is_listed_compared_found_and_comes_back() {
+    let home = Home::with_repository();
+    home.done(&["snapshot", "data", "--tag", "first"]);
+    fs::write(home.at("data/note.txt"), "second\n").unwrap();
+    fs::remove_file(home.at("data/link")).unwrap();
+    fs::write(home.at("data/new"), "new").unwrap();
+    home.done(&["backup", "data"]);
+
+    assert_eq!(home.done(&["ls", "first", "-R"]), "link\nnote.txt\nsub\nsub/large\n");
+    assert_eq!(home.done(&["ls", "latest", "/sub/"]), "sub/large\n");
+    let diff = home.done(&["diff", "first", "latest", "-q"]);
+    for line in ["- link", "+ new", "M note.txt"] {
+        assert!(diff.lines().any(|l| l == line), "{diff}");
+    }
+    assert!(home.done(&["find", "lar*", "--snapshot", "first"]).contains("sub/large"));
+    assert_eq!(home.done(&["dump", "first", "note.txt"]), "first\n");
+    assert!(home.done(&["snapshots", "--tag", "first"]).contains("1 snapshot"));
+
+    home.done(&["restore", "first", "--target", "back"]);
+    assert_eq!(fs::read(home.at("back/note.txt")).unwrap(), b"first\n");
+    assert_eq!(fs::read(home.at("back/sub/large")).unwrap(), vec![7; 300_000]);
+    assert_eq!(fs::read_link(home.at("back/link")).unwrap(), Path::new("note.txt"));
+    home.done(&["restore", "latest:/sub", "--target", "part"]);
+    assert_eq!(fs::read(home.at("part/large")).unwrap(), vec![7; 300_000]);
+    home.done(&["check", "--read-data"]);
+}
+
+#[test]
+fn dry_runs_leave_no_trace() {
+    let home = Home::with_repository();
+    home.done(&["snapshot", "data", "--dry-run"]);
+    assert!(home.done(&["snapshots"]).contains("no snapshots"));
+    home.done(&["snapshot", "data"]);
+    home.done(&["restore", "latest", "--target", "back", "--dry-run"]);
+    assert!(!home.at("back").exists());
+}
+
+#[test]
+fn every_line_of_json_is_an_object_with_a_type() {
+    let home = Home::with_repository();
+    let odd = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    fs::write(home.at("data").join(odd), "odd").unwrap();
+    for words in [
+        &["snapshot", "data"][..],
+        &["snapshots"],
+        &["show", "latest"],
+        &["ls", "latest", "-R"],
+        &["find", "*"],
+        &["diff", "latest", "latest"],
+        &["restore", "latest", "--target", "back"],
+        &["check"],
+        &["stats"],
+        &["cache", "path"],
+        &["version"],
+        &["show", "no-such-tag"],
+    ] {
+        let lines = home.json(words);
+        assert!(!lines.is_empty(), "{words:?}");
+        for line in &lines {
+            assert!(line["message_type"].is_string(), "{words:?}: {line}");
+        }
+    }
+    let node = home.json(&["ls", "latest"]).into_iter().find(|l| l["path_hex"].is_string());
+    assert_eq!(node.expect("the odd name is listed")["path_hex"], "636166e9");
+}
+
+#[test]
+fn a_damaged_pack_ends_with_26() {
+    let home = Home::with_repository();
+    let noise: Vec<u8> =
+        (0..200_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(home.at("data/noise"), noise).unwrap();
+    home.done(&["snapshot", "data"]);
+    let mut files = Vec::new();
+    files_below(&home.at("repository"), &mut files);
+    let largest = files.iter().max_by_key(|file| fs::metadata(file).unwrap().len()).unwrap();
+    let mut bytes = fs::read(largest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(largest).unwrap();
+    fs::write(largest, bytes).unwrap();
+
+    ends_with(&home.run(&["check", "--read-data"]), 26, "damage");
+    let lines = home.json(&["check", "--read-data"]);
+    assert!(lines.iter().any(|line| line["severity"] == "damage"), "{lines:?}");
+}
+
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files_below(&path, files) } else { files.push(path) }
+    }
+}
+
+#[test]
+fn a_phones_backup_shows_its_device_and_an_unfinished_one_is_refused() {
+    let home = Home::with_repository();
+    let folder = BackupSetFixture::new(1).write(&home.at("data")).unwrap();
+    let folder = folder.to_str().unwrap();
+    home.done(&["snapshot", folder]);
+    assert!(home.done(&["snapshots"]).contains("Anna’s iPhone, iOS 17.5.1"));
+    assert_eq!(home.done(&["ls", "Anna's iPhone@latest"]), format!("{UDID}\n"));
+
+    BackupSetFixture::new(1).stopped_while("moving").write(&home.at("data")).unwrap();
+    ends_with(&home.run(&["snapshot", folder]), 1, "--allow-unfinished");
+    home.done(&["snapshot", folder, "--allow-unfinished"]);
+    home.done(&["snapshot", folder, "--as-folder"]);
+}
+
+#[test]
+fn the_cache_can_go_at_any_time() {
+    let home = Home::with_repository();
+    home.done(&["snapshot", "data"]);
+    assert!(home.done(&["cache", "clear"]).contains("1 repositories"));
+    assert_eq!(home.done(&["dump", "latest", "note.txt"]), "first\n");
+}
+
+#[test]
+fn completions_manual_and_version_need_no_repository() {
+    let home = Home::new();
+    assert!(home.done(&["completions", "bash"]).contains("devsnap"));
+    assert!(home.done(&["man"]).contains(".TH"));
+    assert_eq!(home.done(&["version"]), format!("devsnap {}\n", env!("CARGO_PKG_VERSION")));
+}

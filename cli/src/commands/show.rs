@@ -2,8 +2,8 @@
 use super::Session;
 use crate::args::OneSnapshot;
 use crate::failure::{ExitCode, Failure};
-use crate::report::text::{duration, escaped, escaped_bytes, moment, size, state, tags};
 use crate::report::json;
+use crate::report::text::{duration, escaped, escaped_bytes, moment, size, state, tags};
 use devsnap_engine::snapshot::{Completeness, DeviceIdentity, Named, Origin};
 use serde_json::Value;
 

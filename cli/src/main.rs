@@ -1,5 +1,7 @@
 //! The command line of devsnap: parse, run, exit code.
 #![deny(missing_docs)]
+// A program exports nothing: `pub` says here what the other rooms of the program may use.
+#![allow(unreachable_pub)]
 mod args;
 mod commands;
 mod failure;

@@ -2,8 +2,8 @@
 use super::Session;
 use crate::args::OneSnapshot;
 use crate::failure::{ExitCode, Failure};
+use crate::report::json;
 use crate::report::text::{duration, escaped, escaped_bytes, moment, size, state, tags};
-use crate::report::{escaped as shown, json};
 use devsnap_engine::snapshot::{Completeness, DeviceIdentity, Named, Origin};
 use serde_json::Value;
 
@@ -64,7 +64,7 @@ fn for_people(session: &Session<'_>, named: &Named) -> Vec<String> {
         ),
     );
     say("Parent", snapshot.parent.map_or_else(String::new, |parent| parent.to_hex()));
-    say("Written by", shown(&snapshot.program));
+    say("Written by", escaped(&snapshot.program));
     say("State", state(snapshot));
     if let Completeness::Incomplete { total, first } = &snapshot.completeness {
         lines.extend(first.iter().map(|(path, kind)| format!("  {path}: {}", kind.word())));

@@ -2,8 +2,8 @@
 use bytesize::ByteSize;
 use devsnap_engine::node::{Node, NodeKind, Time};
 use devsnap_engine::snapshot::{Origin, Snapshot};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
@@ -53,7 +53,7 @@ pub fn duration(millis: u64) -> String {
 /// E.g. `2026-11-24 20:04:11`, in `zone`.
 pub fn moment(time: Time, zone: &TimeZone) -> String {
     match timestamp(time) {
-        Some(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Some(at) => ZonedDateTime::new(at, zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         None => format!("@{}", time.secs),
     }
 }

@@ -14,13 +14,16 @@ struct Home(TempDir);
 
 impl Home {
     fn new() -> Home {
-        let home = Home(tempfile::tempdir().unwrap());
-        fs::write(home.at("password"), format!("{PASSWORD}\n")).unwrap();
-        fs::create_dir(home.at("data")).unwrap();
-        fs::write(home.at("data/note.txt"), "first\n").unwrap();
-        fs::create_dir(home.at("data/sub")).unwrap();
-        fs::write(home.at("data/sub/large"), vec![7; 300_000]).unwrap();
-        std::os::unix::fs::symlink("note.txt", home.at("data/link")).unwrap();
+        let home = Home(tempfile::tempdir().expect("because the test prepared it"));
+        fs::write(home.at("password"), format!("{PASSWORD}\n"))
+            .expect("because the test prepared it");
+        fs::create_dir(home.at("data")).expect("because the test prepared it");
+        fs::write(home.at("data/note.txt"), "first\n").expect("because the test prepared it");
+        fs::create_dir(home.at("data/sub")).expect("because the test prepared it");
+        fs::write(home.at("data/sub/large"), vec![7; 300_000])
+            .expect("because the test prepared it");
+        std::os::unix::fs::symlink("note.txt", home.at("data/link"))
+            .expect("because the test prepared it");
         home
     }
 
@@ -44,7 +47,10 @@ impl Home {
     }
 
     fn run(&self, words: &[&str]) -> Output {
-        self.bare(words).env("DEVSNAP_PASSWORD_FILE", self.at("password")).output().unwrap()
+        self.bare(words)
+            .env("DEVSNAP_PASSWORD_FILE", self.at("password"))
+            .output()
+            .expect("because the test prepared it")
     }
 
     /// Standard output of a command that must end well.
@@ -52,13 +58,13 @@ impl Home {
         let output = self.run(words);
         assert_eq!(output.status.code(), Some(0), "{words:?}: {}", err(&output));
         assert!(!String::from_utf8_lossy(&output.stdout).contains(PASSWORD));
-        String::from_utf8(output.stdout).unwrap()
+        String::from_utf8(output.stdout).expect("because the test prepared it")
     }
 
     /// One JSON object per line, or it fails.
     fn json(&self, words: &[&str]) -> Vec<serde_json::Value> {
         let output = self.run(&[words, &["--json", "--no-progress"]].concat());
-        let lines = String::from_utf8(output.stdout).unwrap();
+        let lines = String::from_utf8(output.stdout).expect("because the test prepared it");
         lines.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 }
@@ -229,8 +235,8 @@ fn a_damaged_pack_ends_with_26() {
 }
 
 fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("because the test prepared it") {
+        let path = entry.expect("because the test prepared it").path();
         if path.is_dir() { files_below(&path, files) } else { files.push(path) }
     }
 }

@@ -10,6 +10,7 @@ use devsnap_engine::backup::{BackupOptions, BackupReport, create_snapshot};
 use devsnap_engine::folder::{FolderOptions, FolderSource};
 use devsnap_engine::node::Time;
 use devsnap_engine::path::TreePath;
+use devsnap_engine::progress::Progress;
 use devsnap_engine::snapshot::{DeviceIdentity, Origin};
 use globset::GlobSet;
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use serde_json::Value;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What goes wrong when nothing is wrong with the files, but the device wrote meanwhile.
 const CHANGED_MEANWHILE: &str = "the device's backup changed while it was read: this snapshot may \
@@ -33,7 +35,7 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
     let mut source = FolderSource::new(folder.clone(), folder_options(set.as_ref(), exclude)?);
 
     let repository = session.open_repository()?;
-    let watch = session.report.watch();
+    let watch: Arc<dyn Progress> = Arc::new(session.report.watch());
     let made = create_snapshot(&repository, &mut source, &options, &watch, session.interrupt);
     drop(watch);
     let made = made?;

@@ -36,7 +36,8 @@ enum Volume {
 
 type Sink = Box<dyn Write + Send>;
 
-/// The program's voice; shared by threads.
+/// The program's voice; shared by threads, cheap to clone.
+#[derive(Clone)]
 pub struct Report {
     json: bool,
     volume: Volume,
@@ -157,7 +158,7 @@ impl Report {
     }
 
     /// Watches long work until it is dropped.
-    pub fn watch(&self) -> Watch<'_> {
+    pub fn watch(&self) -> Watch {
         let counters = Arc::new(Counters::default());
         let (mut bar, mut lines) = (None, None);
         if self.progress && self.json {
@@ -165,7 +166,7 @@ impl Report {
         } else if self.progress && self.stderr_is_terminal {
             bar = Some(Bar::start(Arc::clone(&counters)));
         }
-        Watch { report: self, counters, bar, _lines: lines }
+        Watch { report: self.clone(), counters, bar, _lines: lines }
     }
 
     /// Hands standard output over for bytes.
@@ -245,14 +246,14 @@ fn lock<T: ?Sized>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Long work being watched; the bar goes when it is dropped.
-pub struct Watch<'a> {
-    report: &'a Report,
+pub struct Watch {
+    report: Report,
     counters: Arc<Counters>,
     bar: Option<Bar>,
     _lines: Option<StatusLines>,
 }
 
-impl Progress for Watch<'_> {
+impl Progress for Watch {
     fn phase(&self, phase: Phase) {
         self.counters.enter(phase);
     }

@@ -28,6 +28,8 @@ impl Lineage {
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let found = repository.snapshots()?;
+        // After the snapshots, so that whatever counts can be read.
+        repository.level_index()?;
         let writer = repository.keys().signer.writer();
         let own = found.named.iter().chain(&found.unconfirmed);
         let last = own

@@ -41,7 +41,18 @@ impl Repository {
     ///
     /// A listing or a mark could not be read; the local index could not be written.
     pub fn bring_level(&self) -> Result<Level> {
+        self.note_condemned()?;
+        self.level_index()
+    }
+
+    /// Lists what sweepers have marked: nothing that is written from now on relies on it.
+    pub(crate) fn note_condemned(&self) -> Result<()> {
         self.index().set_condemned(gc::condemned(self)?);
+        Ok(())
+    }
+
+    /// Fetches segments that are new and drops those that are gone.
+    pub(crate) fn level_index(&self) -> Result<Level> {
         let listed = self.list_ids(ObjectKind::IndexSegment)?;
         let listed: BTreeSet<SegmentId> = listed.into_iter().map(SegmentId::from_bytes).collect();
         let recorded: BTreeSet<SegmentId> = self.index().segments().into_iter().collect();

@@ -34,16 +34,16 @@ pub struct Session {
 }
 
 impl Session {
-    /// Puts the session's `open`, then brings the local index level: what sweepers have marked is
-    /// listed first, snapshots and index after it.
+    /// Puts the session's `open`, then lists what sweepers have marked. Whoever opens it lists
+    /// snapshots next, and the index after them.
     ///
     /// # Errors
     ///
-    /// As [`Backend::put`](crate::backend::Backend::put) and [`Repository::bring_level`].
+    /// As [`Backend::put`](crate::backend::Backend::put); a mark that could not be read.
     pub fn open(repository: &Repository, program: &str) -> Result<Session> {
         let session = Session { marked: true, ..Session::rehearse(repository, program)? };
         session.put("open")?;
-        session.repository.bring_level()?;
+        session.repository.note_condemned()?;
         Ok(session)
     }
 

@@ -84,7 +84,7 @@ pub fn create_snapshot(
     let session = Arc::new(session);
     let run = Run { repository, session: session.clone(), options, progress, interrupt, started };
     let made = run.make(source);
-    if made.is_err() {
+    if made.is_err() || options.dry_run {
         repository.index().forget_claims();
     }
     made

@@ -33,7 +33,7 @@ pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>) {
             Err(RecvTimeoutError::Disconnected) => break,
         }
         let blobs: usize = waiting.iter().map(|pack| pack.footer.blobs.len()).sum();
-        if blobs < SEGMENT_BLOBS && last.elapsed() < SEGMENT_EVERY {
+        if shared.dry_run || (blobs < SEGMENT_BLOBS && last.elapsed() < SEGMENT_EVERY) {
             continue;
         }
         last = Instant::now();

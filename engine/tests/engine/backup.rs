@@ -169,3 +169,34 @@ fn a_repository_is_not_made_where_one_is_and_not_opened_with_a_wrong_password() 
     let none = Repository::open(empty, &unlock, here.cache.path(), &Silent).err().unwrap();
     assert_eq!(none.kind(), ErrorKind::NoRepository);
 }
+
+#[test]
+fn a_rehearsal_counts_and_stores_nothing() {
+    use devsnap_engine::backup::{BackupOptions, create_snapshot};
+    use devsnap_engine::folder::{FolderOptions, FolderSource};
+    use devsnap_engine::progress::{Progress, Silent};
+    let here = TestRepository::new();
+    let folder = tempfile::tempdir().unwrap();
+    PhoneLike { seed: 4, files: 40, total_bytes: 1 << 20 }.write(folder.path()).unwrap();
+    let objects = |kind| here.backend.list(kind, "").count();
+    let before = ObjectKind::ALL.map(objects);
+    let repository = here.open().unwrap();
+    let options = BackupOptions {
+        origin: devsnap_engine::snapshot::Origin::Folder { host: "h".into(), path: b"/f".to_vec() },
+        tags: Vec::new(),
+        taken_at: devsnap_engine::node::Time::default(),
+        utc_offset_secs: 0,
+        program: "test".into(),
+        dry_run: true,
+    };
+    let mut source = FolderSource::new(folder.path().to_owned(), FolderOptions::default());
+    let silent: std::sync::Arc<dyn Progress> = std::sync::Arc::new(Silent);
+    let made =
+        create_snapshot(&repository, &mut source, &options, &silent, &Interrupt::new()).unwrap();
+    assert!(made.named.snapshot.totals.added_bytes > 0);
+    assert_eq!(made.named.snapshot.totals.stored_bytes, 0);
+    assert_eq!(ObjectKind::ALL.map(objects), before);
+    let real = snapshot(&repository, folder.path(), &Interrupt::new()).unwrap().named.snapshot;
+    assert_eq!(real.root, made.named.snapshot.root, "it is the snapshot that would be made");
+    assert_eq!(held(&repository, &real).unwrap(), held_by_disk(folder.path()));
+}

@@ -23,8 +23,8 @@ pub(super) fn run(session: &Session<'_>, args: &CheckArgs) -> Result<ExitCode, F
     session.report.summary(|| summary(&report), || for_people(&report, args))?;
     match damages(&report) {
         0 => Ok(ExitCode::Done),
-        count => Err(Failure::new(ExitCode::Damaged, format!("{count} damages were found"))
-            .hint("what they name cannot be restored; snapshot the source again while it exists")),
+        count => Err(Failure::new(ExitCode::Damaged, format!("damage was found ({count})"))
+            .hint("read what is said of each above; snapshot the source again while it exists")),
     }
 }
 
@@ -67,7 +67,7 @@ fn for_people(report: &CheckReport, args: &CheckArgs) -> String {
     let end = match (damages(report), notices) {
         (0, 0) => "all is well".to_owned(),
         (0, _) => format!("{notices} notices; the next snapshot heals them"),
-        (damages, _) => format!("{damages} damages, {notices} notices"),
+        (damages, _) => format!("{damages} × damage, {notices} × notice"),
     };
     format!(
         "Checked {} snapshots, {} packs, {} blobs{read}: {end}",

@@ -41,19 +41,26 @@ pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>) {
             shared.fail(error);
         }
     }
-    if !shared.dry_run {
-        // Packs that were found without a listing are listed again.
-        waiting.extend(shared.repository.take_adopted());
-    }
-    if let Err(error) = put_segment(shared, &mut waiting) {
-        shared.fail(error);
-    } else if !shared.dry_run
-        && let Err(error) = shared.repository.index().note_lost_listings(false)
-    {
+    if let Err(error) = finish(shared, waiting) {
         shared.fail(error);
     }
     // Uploads that end after a stop are not listed; nobody may wait for room in the channel.
     for _ in from {}
+}
+
+/// The last segment: what waits, and packs that were found without a listing.
+fn finish(shared: &Shared, mut waiting: Vec<IndexedPack>) -> Result<()> {
+    if shared.dry_run {
+        return Ok(());
+    }
+    let repository = &shared.repository;
+    if repository.index().has_lost_listings() {
+        // The loss may have been met only while this run was under way.
+        repository.adopt_unlisted_packs()?;
+    }
+    waiting.extend(repository.take_adopted());
+    put_segment(shared, &mut waiting)?;
+    repository.index().note_lost_listings(false)
 }
 
 fn put_segment(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {

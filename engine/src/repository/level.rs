@@ -21,9 +21,6 @@ pub struct Level {
     /// Segments that could not be read, and why. What they listed is unknown until
     /// [`adopt_unlisted_packs`](Repository::adopt_unlisted_packs) finds it.
     pub unreadable_segments: Vec<(String, Error)>,
-    /// Packs that were listed when this computer last looked and are no longer, though nobody
-    /// buried them: a segment was lost.
-    pub lost_listings: usize,
 }
 
 /// Packs that no segment lists, as read from their own footers.
@@ -78,8 +75,8 @@ impl Repository {
             self.index().add_segments(&waiting)?;
         }
         let gone: Vec<SegmentId> = recorded.difference(&listed).copied().collect();
-        level.lost_listings = self.index().drop_segments(&gone)?;
-        if level.lost_listings > 0 {
+        if self.index().drop_segments(&gone)? > 0 {
+            self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner).looked = false;
             // Remembered until a segment lists them again: what nobody lists a sweep may take.
             self.index().note_lost_listings(true)?;
         }

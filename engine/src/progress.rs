@@ -66,10 +66,16 @@ pub trait Progress: Send + Sync {
     fn phase(&self, phase: Phase) {
         let _ = phase;
     }
-    /// This much more is known to be ahead.
+    /// Whether somebody wants to know how much is ahead, so that counting it is worth the effort.
+    fn wants_totals(&self) -> bool {
+        false
+    }
+    /// This much more is ahead; more may come to light until [`expect_no_more`](Self::expect_no_more).
     fn expect(&self, files: u64, bytes: u64) {
         let _ = (files, bytes);
     }
+    /// All that is ahead has been told: only now do shares and times that are left mean something.
+    fn expect_no_more(&self) {}
     /// This much more is done; `bytes` are plaintext bytes.
     fn advance(&self, files: u64, bytes: u64) {
         let _ = (files, bytes);

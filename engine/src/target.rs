@@ -141,6 +141,12 @@ pub trait Target: Send + Sync {
     /// It cannot be removed.
     fn remove(&self, path: &TreePath) -> Result<()>;
 
+    /// What many paths could not be given, in one sentence each: said once, at the end, where a
+    /// note for each path would hide everything else.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Makes everything written durable.
     ///
     /// # Errors

@@ -32,6 +32,9 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
     for fault in &done.faults {
         session.report.fault(fault);
     }
+    for remark in &done.remarks {
+        session.report.warn(remark);
+    }
     session.report.summary(
         || for_programs(&done, &named.id.to_hex(), args.dry_run),
         || for_people(&done, args),

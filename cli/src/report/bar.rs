@@ -54,7 +54,7 @@ fn line_of(counts: &Counts) -> String {
     if counts.rate > 0 {
         line = line + "  " + &size(counts.rate) + "/s";
     }
-    if let Some(secs) = counts.eta_secs() {
+    if let Some(secs) = counts.eta_secs().filter(|secs| *secs > 0) {
         line = line + "  " + &duration(secs.saturating_mul(1000)) + " left";
     }
     if counts.faults > 0 {

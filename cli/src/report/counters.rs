@@ -1,6 +1,6 @@
 //! What is done and what is ahead, counted by the working threads and read by whoever shows it.
 use devsnap_engine::progress::Phase;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ pub(super) struct Counters {
     bytes_total: AtomicU64,
     bytes_stored: AtomicU64,
     faults: AtomicU64,
+    /// The totals are whole.
+    is_all_expected: AtomicBool,
     stage: Mutex<Option<Stage>>,
 }
 
@@ -50,6 +52,9 @@ impl Counters {
         self.files_total.fetch_add(files, Relaxed);
         self.bytes_total.fetch_add(bytes, Relaxed);
     }
+    pub(super) fn expect_no_more(&self) {
+        self.is_all_expected.store(true, Relaxed);
+    }
     pub(super) fn advance(&self, files: u64, bytes: u64) {
         self.files_done.fetch_add(files, Relaxed);
         self.bytes_done.fetch_add(bytes, Relaxed);
@@ -65,13 +70,17 @@ impl Counters {
     pub(super) fn now(&self) -> Option<Counts> {
         let stage = (*self.stage.lock().unwrap_or_else(PoisonError::into_inner))?;
         let bytes_done = self.bytes_done.load(Relaxed);
+        let total = |total: &AtomicU64| match self.is_all_expected.load(Relaxed) {
+            true => total.load(Relaxed),
+            false => 0,
+        };
         let in_phase = bytes_done.saturating_sub(stage.bytes_before);
         Some(Counts {
             phase: stage.phase,
             files_done: self.files_done.load(Relaxed),
-            files_total: self.files_total.load(Relaxed),
+            files_total: total(&self.files_total),
             bytes_done,
-            bytes_total: self.bytes_total.load(Relaxed),
+            bytes_total: total(&self.bytes_total),
             bytes_stored: self.bytes_stored.load(Relaxed),
             faults: self.faults.load(Relaxed),
             rate: per_second(in_phase, stage.since.elapsed()),
@@ -150,6 +159,19 @@ mod tests {
         std::thread::sleep(Duration::from_millis(260));
         let now = counters.now().unwrap();
         assert_eq!((now.bytes_done, now.rate), (1 << 40, 0));
+    }
+
+    #[test]
+    fn a_total_is_unknown_until_all_of_it_is_counted() {
+        let counters = Counters::default();
+        counters.enter(Phase::Reading);
+        counters.expect(3, 100);
+        counters.advance(1, 10);
+        let now = counters.now().unwrap();
+        assert_eq!((now.files_total, now.bytes_total, now.percent()), (0, 0, None));
+        counters.expect_no_more();
+        let now = counters.now().unwrap();
+        assert_eq!((now.files_total, now.bytes_total, now.percent()), (3, 100, Some(10)));
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Report {
         } else if self.progress && self.stderr_is_terminal {
             bar = Some(Bar::start(Arc::clone(&counters)));
         }
-        Watch { report: self.clone(), counters, bar, _lines: lines }
+        Watch { report: self.clone(), counters, bar, lines }
     }
 
     /// Hands standard output over for bytes.
@@ -250,15 +250,21 @@ pub struct Watch {
     report: Report,
     counters: Arc<Counters>,
     bar: Option<Bar>,
-    _lines: Option<StatusLines>,
+    lines: Option<StatusLines>,
 }
 
 impl Progress for Watch {
     fn phase(&self, phase: Phase) {
         self.counters.enter(phase);
     }
+    fn wants_totals(&self) -> bool {
+        self.bar.is_some() || self.lines.is_some()
+    }
     fn expect(&self, files: u64, bytes: u64) {
         self.counters.expect(files, bytes);
+    }
+    fn expect_no_more(&self) {
+        self.counters.expect_no_more();
     }
     fn advance(&self, files: u64, bytes: u64) {
         self.counters.advance(files, bytes);

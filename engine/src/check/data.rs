@@ -35,6 +35,7 @@ pub(super) fn check(
 ) -> Result<()> {
     let chosen: Vec<&PackOf> = packs.iter().filter(|p| is_chosen(&p.id, percent)).collect();
     progress.expect(chosen.len() as u64, chosen.iter().map(|pack| pack.size_bytes).sum());
+    progress.expect_no_more();
     let next = AtomicUsize::new(0);
     let found: Mutex<(Vec<String>, u64, Option<Error>)> = Mutex::default();
     let lock = || found.lock().unwrap_or_else(PoisonError::into_inner);

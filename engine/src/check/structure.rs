@@ -178,7 +178,7 @@ fn look_at<B: Blobs>(
         Attached::Stored(content) => Some(content),
         Attached::None | Attached::Here(_) => None,
     });
-    let mut is_whole = true;
+    let mut is_whole = node.size_bytes() == entry.size_bytes;
     for content in std::iter::once(&node.content).chain(attached) {
         is_whole &= is_stored(store, interrupt, content, &mut found.blobs)?;
     }

@@ -1,7 +1,11 @@
 //! Metadata between this computer's files and nodes: times, owner, mode, xattrs, holes.
-use super::safe_path::proc_path;
+use super::owners::Owners;
+use super::safe_path::{kind_of, proc_path, stat_of};
 use crate::node::{Hole, Node, NodeKind, Time, Xattr};
-use rustix::fs::{FileType, Gid, Mode, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags};
+use crate::target::Restored;
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, XattrFlags,
+};
 use rustix::io::{Errno, Result};
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -150,15 +154,13 @@ pub(super) fn read_holes(file: BorrowedFd<'_>, len: u64) -> Result<Vec<Hole>> {
 /// Gives an open file or folder the owner, extended attributes, mode and time of `node`, in this
 /// order: a change of owner clears set-uid bits, and a mode without write permission forbids the
 /// rest. What cannot be had comes back in words.
-pub(super) fn apply(file: &OwnedFd, node: &Node, xattrs: &[Xattr]) -> Vec<String> {
+pub(super) fn apply(file: &OwnedFd, node: &Node, xattrs: &[Xattr], owners: &Owners) -> Vec<String> {
     let mut notes = Vec::new();
-    let mut mode = node.mode;
-    if let Err(errno) = apply_owner(file, node) {
-        notes.push(note(&format!("owner {}:{}", node.uid, node.gid), errno));
-        // Somebody else's set-uid program must not become ours.
-        mode &= 0o1777;
-    }
+    let present = rustix::fs::fstat(file);
+    let given =
+        owners.give(present, node, |uid, gid| rustix::fs::fchown(file, uid, gid), &mut notes);
     apply_xattrs(&Bearer::Open(file.as_fd()), xattrs, &mut notes);
+    let mode = mode_for(node, given);
     if let Err(errno) = rustix::fs::fchmod(file, Mode::from_raw_mode(mode)) {
         notes.push(note(&format!("permissions {mode:04o}"), errno));
     }
@@ -168,19 +170,44 @@ pub(super) fn apply(file: &OwnedFd, node: &Node, xattrs: &[Xattr]) -> Vec<String
     notes
 }
 
-fn apply_owner(file: &OwnedFd, node: &Node) -> Result<()> {
-    let stat = rustix::fs::fstat(file)?;
-    if (stat.st_uid, stat.st_gid) == (node.uid, node.gid) {
-        return Ok(());
+/// The same for something that is not opened: a link, a pipe, a device under its name in `folder`.
+pub(super) fn apply_named(
+    folder: BorrowedFd<'_>,
+    name: &[u8],
+    restored: &Restored<'_>,
+    owners: &Owners,
+) -> Vec<String> {
+    let node = restored.node;
+    let mut notes = Vec::new();
+    let itself = AtFlags::SYMLINK_NOFOLLOW;
+    let chown = |uid, gid| rustix::fs::chownat(folder, name, uid, gid, itself);
+    let given = owners.give(stat_of(folder, name), node, chown, &mut notes);
+    apply_xattrs(&Bearer::named(folder, name), restored.xattrs, &mut notes);
+    if node.kind != NodeKind::Symlink {
+        let mode = mode_for(node, given);
+        if let Err(errno) = chmod_named(folder, name, mode) {
+            notes.push(note(&format!("permissions {mode:04o}"), errno));
+        }
     }
-    let (uid, gid) = owner_of(node);
-    rustix::fs::fchown(file, uid, gid)
+    if let Err(errno) = rustix::fs::utimensat(folder, name, &times_of(node), itself) {
+        notes.push(note("time of last modification", errno));
+    }
+    notes
 }
 
-/// The node's owner for `chown`; the number that would mean "leave as it is" is left as it is.
-pub(super) fn owner_of(node: &Node) -> (Option<Uid>, Option<Gid>) {
-    let uid = (node.uid != u32::MAX).then(|| Uid::from_raw(node.uid));
-    (uid, (node.gid != u32::MAX).then(|| Gid::from_raw(node.gid)))
+/// The node's permissions. Somebody else's set-uid program must not become ours.
+fn mode_for(node: &Node, has_its_owner: bool) -> u32 {
+    node.mode & if has_its_owner { 0o7777 } else { 0o1777 }
+}
+
+fn chmod_named(folder: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+    // Never a link, should somebody have put one there.
+    if kind_of(&rustix::fs::fstat(&handle)?) == FileType::Symlink {
+        return Err(Errno::LOOP);
+    }
+    rustix::fs::chmod(proc_path(&handle, b""), Mode::from_raw_mode(mode))
 }
 
 /// Gives `bearer` these extended attributes and no others, but for those a security module owns.

@@ -4,6 +4,8 @@
 //! plants symbolic links meanwhile can change *what* is found but never lead outside the folder.
 mod attributes;
 mod clear;
+mod count;
+mod owners;
 mod parent;
 mod pending;
 mod read;

@@ -2,7 +2,7 @@
 use super::attributes::note;
 use crate::node::Hole;
 use crate::path::TreePath;
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::{Errno, Result};
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -67,8 +67,13 @@ impl Pending {
         }
         let mut notes = Vec::new();
         for hole in holes.iter().filter(|hole| hole.offset < self.len) {
-            let len = hole.len.min(self.len - hole.offset);
-            match punch(file, hole.offset, len) {
+            let end = hole.offset.saturating_add(hole.len).min(self.len);
+            if !reads_as_zeros(file, hole.offset, end)? {
+                // The file changed while it was read; the bytes that were kept win.
+                notes.push(format!("the hole at {} holds data, which was kept", hole.offset));
+                continue;
+            }
+            match punch(file, hole.offset, end - hole.offset) {
                 Ok(()) => {}
                 // No holes here: the zeros stand as they are, and more of them is no news.
                 Err(errno) => {
@@ -79,6 +84,27 @@ impl Pending {
         }
         Ok(notes)
     }
+}
+
+/// Whether nothing but zeros stands from `at` to `end`; what was never written is not read.
+fn reads_as_zeros(file: &File, mut at: u64, end: u64) -> std::io::Result<bool> {
+    let mut bytes = vec![0; ZEROS.len()];
+    while at < end {
+        at = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+            Ok(data) => data,
+            Err(Errno::NXIO) => return Ok(true),
+            // A file system that does not know holes: all of it is read.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
+            Err(errno) => return Err(errno.into()),
+        };
+        let len = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(bytes.len());
+        file.read_exact_at(&mut bytes[..len], at)?;
+        if bytes[..len] != ZEROS[..len] {
+            return Ok(false);
+        }
+        at += len as u64;
+    }
+    Ok(true)
 }
 
 fn write_zeros(file: &File, mut at: u64, end: u64) -> std::io::Result<()> {

@@ -1,5 +1,6 @@
 //! A folder as a [`Source`]: walked once, compared with the parent as both stream by.
 use super::attributes::{Bearer, mtime_of, node_of, read_xattrs};
+use super::count;
 use super::parent::ParentCursor;
 use super::read::{FileReader, Reading, Stopped};
 use super::safe_path::{kind_of, open_file};
@@ -26,6 +27,13 @@ pub struct FolderOptions {
     pub prefix: TreePath,
     /// Paths below the folder, with slashes, that are left out with all below them.
     pub exclude: GlobSet,
+}
+
+impl FolderOptions {
+    /// Whether the path `below` the folder is left out.
+    pub(super) fn leaves_out(&self, below: &TreePath) -> bool {
+        self.exclude.is_match(Path::new(OsStr::from_bytes(&below.to_slashed())))
+    }
 }
 
 /// A folder of this computer. Mounted file systems below it belong to it.
@@ -57,7 +65,8 @@ impl Source for FolderSource {
             reader: FileReader::new(),
         };
         pass.parent = ParentCursor::open(run.parent, &self.options.prefix, &mut pass.edits)?;
-        pass.walk()?;
+        let options = &self.options;
+        count::while_counting(&root, options, run.progress, || pass.walk())?;
         Ok(Delivery { edits: pass.edits, faults: pass.faults })
     }
 }
@@ -135,8 +144,7 @@ impl Pass<'_> {
             self.fault(&met.path, FaultKind::Unsupported, bad);
             return Ok(());
         }
-        let below = met.path.to_slashed();
-        if self.options.exclude.is_match(Path::new(OsStr::from_bytes(&below))) {
+        if self.options.leaves_out(&met.path) {
             return Ok(());
         }
         let made = match kind_of(stat) {
@@ -198,6 +206,7 @@ impl Pass<'_> {
             && group.is_of(stat)
         {
             let made = group.made.clone();
+            self.run.progress.advance(0, group.size_bytes);
             group.names_left -= 1;
             if group.names_left == 0 {
                 self.links.remove(&inode);
@@ -309,7 +318,6 @@ impl Pass<'_> {
     /// Hands a node over if it is not what the parent has.
     fn keep(&mut self, path: &TreePath, made: Option<Made>) -> Result<(), SourceError> {
         let Some(Made { node, awaiting }) = made else { return Ok(()) };
-        self.run.progress.expect(1, 0);
         self.run.progress.advance(1, 0);
         let place = self.in_snapshot(path)?;
         let known = match &mut self.parent {

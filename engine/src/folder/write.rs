@@ -1,8 +1,9 @@
 //! A folder as a [`Target`]: every file is complete before it gets its name.
-use super::attributes::{Bearer, apply, apply_xattrs, mtime_of, note, owner_of, times_of};
+use super::attributes::{apply, apply_named, mtime_of};
 use super::clear::{open_loosened, open_with_rights, remove_all};
+use super::owners::Owners;
 use super::pending::{Pending, PendingFiles};
-use super::safe_path::{kind_of, open_file, open_folder, proc_path, sorted_names, stat_of};
+use super::safe_path::{kind_of, open_file, open_folder, sorted_names, stat_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::NodeKind;
 use crate::path::TreePath;
@@ -32,6 +33,7 @@ pub struct TargetOptions {
 pub struct FolderTarget {
     root: OwnedFd,
     pending: Mutex<PendingFiles>,
+    owners: Owners,
     /// What this target's temporary names begin with.
     mark: String,
     names: AtomicU64,
@@ -56,7 +58,8 @@ impl FolderTarget {
             .map_err(|e| Error::new(ErrorKind::LocalDisk, doing()).because(e.to_string()))?;
         let mark = format!(".devsnap-{:016x}-", u64::from_le_bytes(unique));
         let pending = Mutex::new(PendingFiles::default());
-        Ok(FolderTarget { root, pending, mark, names: AtomicU64::new(0) })
+        let owners = Owners::new(rustix::process::geteuid().is_root());
+        Ok(FolderTarget { root, pending, owners, mark, names: AtomicU64::new(0) })
     }
 
     /// The open files; a panic elsewhere while they were held does not make them wrong.
@@ -115,7 +118,7 @@ impl FolderTarget {
         let answer = (|| -> Result<_, Failed> {
             let mut notes = unfinished.settle(&open, restored.holes)?;
             let fd = OwnedFd::from(open.try_clone()?);
-            notes.extend(apply(&fd, restored.node, restored.xattrs));
+            notes.extend(apply(&fd, restored.node, restored.xattrs, &self.owners));
             let folder = open_folder(self.root.as_fd(), &unfinished.folder)?;
             let name = restored.path.name().ok_or(Errno::ISDIR)?;
             self.take_name(&folder, &unfinished.temporary, name)?;
@@ -171,52 +174,12 @@ impl FolderTarget {
             let device = rustix::fs::makedev(major, minor);
             rustix::fs::mknodat(&folder, &temporary, kind, Mode::RUSR, device)?;
         }
-        let notes = self.special_attributes(&folder, &temporary, restored);
+        let notes = apply_named(folder.as_fd(), &temporary, restored, &self.owners);
         if let Err(failed) = self.take_name(&folder, &temporary, name) {
             let _ = rustix::fs::unlinkat(&folder, &temporary, AtFlags::empty());
             return Err(failed);
         }
         Ok(notes)
-    }
-
-    /// Attributes of something that is not opened, under its temporary name.
-    fn special_attributes(
-        &self,
-        folder: &OwnedFd,
-        temporary: &[u8],
-        restored: &Restored<'_>,
-    ) -> Vec<String> {
-        let node = restored.node;
-        let mut notes = Vec::new();
-        let itself = AtFlags::SYMLINK_NOFOLLOW;
-        let ours = stat_of(folder, temporary)
-            .is_ok_and(|stat| (stat.st_uid, stat.st_gid) == (node.uid, node.gid));
-        if !ours {
-            let (uid, gid) = owner_of(node);
-            if let Err(errno) = rustix::fs::chownat(folder, temporary, uid, gid, itself) {
-                notes.push(note(&format!("owner {}:{}", node.uid, node.gid), errno));
-            }
-        }
-        apply_xattrs(&Bearer::named(folder.as_fd(), temporary), restored.xattrs, &mut notes);
-        if node.kind != NodeKind::Symlink {
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let done =
-                rustix::fs::openat(folder, temporary, flags, Mode::empty()).and_then(|handle| {
-                    // Never a link, should somebody have put one there.
-                    if kind_of(&rustix::fs::fstat(&handle)?) == FileType::Symlink {
-                        return Err(Errno::LOOP);
-                    }
-                    let mode = Mode::from_raw_mode(node.mode & 0o7777);
-                    rustix::fs::chmod(proc_path(&handle, b""), mode)
-                });
-            if let Err(errno) = done {
-                notes.push(note(&format!("permissions {:04o}", node.mode), errno));
-            }
-        }
-        if let Err(errno) = rustix::fs::utimensat(folder, temporary, &times_of(node), itself) {
-            notes.push(note("time of last modification", errno));
-        }
-        notes
     }
 
     fn link(&self, path: &TreePath, first: &TreePath) -> Result<(), Failed> {
@@ -345,7 +308,7 @@ impl Target for FolderTarget {
             }
         });
         let file = file.map_err(|failed| failed.while_at("opening", restored.path))?;
-        Ok(apply(&file, restored.node, restored.xattrs))
+        Ok(apply(&file, restored.node, restored.xattrs, &self.owners))
     }
 
     fn make_hard_link(&self, path: &TreePath, first: &TreePath) -> Result<()> {
@@ -365,7 +328,7 @@ impl Target for FolderTarget {
             Err(failed) => Err(failed),
         };
         let folder = folder.map_err(|failed| failed.while_at("finishing", restored.path))?;
-        Ok(apply(&folder, restored.node, restored.xattrs))
+        Ok(apply(&folder, restored.node, restored.xattrs, &self.owners))
     }
 
     fn remove(&self, path: &TreePath) -> Result<()> {
@@ -375,6 +338,10 @@ impl Target for FolderTarget {
             Ok(()) | Err(Failed(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => Ok(()),
             Err(failed) => Err(failed.while_at("removing", path)),
         }
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.owners.remark().into_iter().collect()
     }
 
     fn sync(&self) -> Result<()> {

@@ -111,7 +111,7 @@ pub enum Attached {
 }
 
 /// How the stored bytes become the file's bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub enum Encoding {
     /// They are the file's bytes.
     #[default]
@@ -122,6 +122,16 @@ pub enum Encoding {
         /// The file's AES-256 key.
         file_key: [u8; 32],
     },
+}
+
+/// Without the key: what is printed for people must not open their files.
+impl std::fmt::Debug for Encoding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Encoding::AsStored => "AsStored",
+            Encoding::AppleEncrypted { .. } => "AppleEncrypted",
+        })
+    }
 }
 
 /// Everything a path names.
@@ -205,3 +215,16 @@ pub struct Hole {
 pub use codec::{decode_holes, decode_xattrs, encode_holes, encode_xattrs};
 
 const _: () = assert!(ID_LEN == 32, "ChunkRef is written as 32 bytes of id");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printing_a_node_shows_no_key() {
+        let mut node = Node::new(NodeKind::File, 0o600);
+        node.encoding = Encoding::AppleEncrypted { file_key: [0x5a; 32] };
+        let shown = format!("{node:?}");
+        assert!(shown.contains("AppleEncrypted") && !shown.contains("90"), "{shown}");
+    }
+}

@@ -90,6 +90,8 @@ pub struct RestoreReport {
     pub faults_total: u64,
     /// How many of them are files that the store has lost or damaged.
     pub damaged_files: u64,
+    /// What the target could not give to many paths, and says once.
+    pub remarks: Vec<String>,
 }
 
 /// Brings `snapshot` back to `target`.
@@ -151,6 +153,7 @@ impl<'a> Run<'a> {
             // What a damaged tree still gave is finished like the rest.
             if walked.as_ref().err().is_none_or(is_loss) {
                 folders::finish(&self)?;
+                self.tally(|report| report.remarks = self.target.remarks());
                 self.target.sync()?;
             }
         }

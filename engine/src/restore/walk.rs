@@ -74,6 +74,7 @@ impl<'r, 'a> Walk<'r, 'a> {
                 }
             }
         }
+        self.run.progress.expect_no_more();
         self.execute()?;
         broken.map_or(Ok(()), Err)
     }

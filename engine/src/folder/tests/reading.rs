@@ -1,4 +1,5 @@
 use super::memory::{Desk, Snapshot};
+use super::without_privileges;
 use crate::folder::FolderOptions;
 use crate::node::{Attached, Content, Node, NodeKind, decode_holes};
 use crate::path::TreePath;
@@ -177,12 +178,60 @@ fn a_file_that_never_rests_is_kept_with_a_fault() {
     assert_eq!(ran.faults[0].kind, FaultKind::ChangedWhileRead);
 }
 
-/// Does something to the folder when the first file is counted.
+/// Adds up what is said to be ahead and to be done.
+#[derive(Default)]
+struct Sums {
+    ahead: std::sync::Mutex<(u64, u64)>,
+    done: std::sync::Mutex<(u64, u64)>,
+    is_all: std::sync::atomic::AtomicBool,
+}
+
+impl Progress for Sums {
+    fn wants_totals(&self) -> bool {
+        true
+    }
+    fn expect(&self, files: u64, bytes: u64) {
+        let mut ahead = self.ahead.lock().unwrap();
+        *ahead = (ahead.0 + files, ahead.1 + bytes);
+    }
+    fn expect_no_more(&self) {
+        self.is_all.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+    fn advance(&self, files: u64, bytes: u64) {
+        // The counter must get to the end first, or there is nothing to compare.
+        while !self.is_all.load(std::sync::atomic::Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let mut done = self.done.lock().unwrap();
+        *done = (done.0 + files, done.1 + bytes);
+    }
+}
+
+#[test]
+fn what_is_counted_ahead_is_what_is_done_in_the_end() {
+    let root = tempfile::tempdir().unwrap();
+    for (name, len) in [("a", 100), ("b/c", 100_000), ("b/d", 0), ("no/e", 7)] {
+        put(root.path(), name, len);
+    }
+    fs::hard_link(root.path().join("b/c"), root.path().join("f")).unwrap();
+    symlink("a", root.path().join("g")).unwrap();
+    let exclude = GlobSetBuilder::new().add(Glob::new("no").unwrap()).build().unwrap();
+    let options = FolderOptions { exclude, ..FolderOptions::default() };
+    let sums = Sums::default();
+    Desk::new().back_up_with(root.path(), None, options, &sums).unwrap();
+    let (ahead, done) = (*sums.ahead.lock().unwrap(), *sums.done.lock().unwrap());
+    assert_eq!(ahead, (7, 200_100), "the folder, a, b, b/c, b/d, f, g");
+    assert_eq!(done, ahead);
+}
+
+/// Does something to the folder when the bytes of the first file are counted.
 struct Once<F>(std::sync::Mutex<Option<F>>);
 
 impl<F: FnOnce() + Send> Progress for Once<F> {
-    fn expect(&self, _: u64, _: u64) {
-        if let Some(act) = self.0.lock().unwrap().take() {
+    fn advance(&self, _: u64, bytes: u64) {
+        if bytes > 0
+            && let Some(act) = self.0.lock().unwrap().take()
+        {
             act();
         }
     }
@@ -193,18 +242,9 @@ fn a_file_gone_since_it_was_listed_is_a_fault_and_no_node() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "a", 100);
     put(root.path(), "b", 100);
-    let gone = root.path().join("a");
-    // The root folder is counted before its names are listed: act on the first file.
-    let act = move || fs::remove_file(gone.with_file_name("b")).unwrap();
-    struct OnFile<P>(P);
-    impl<P: Progress> Progress for OnFile<P> {
-        fn expect(&self, files: u64, bytes: u64) {
-            if bytes > 0 {
-                self.0.expect(files, bytes);
-            }
-        }
-    }
-    let meddler = OnFile(Once(std::sync::Mutex::new(Some(act))));
+    let gone = root.path().join("b");
+    let act = move || fs::remove_file(gone).unwrap();
+    let meddler = Once(std::sync::Mutex::new(Some(act)));
     let ran = Desk::new().back_up_with(root.path(), None, FolderOptions::default(), &meddler);
     let ran = ran.unwrap();
     assert_eq!(ran.faults.len(), 1);
@@ -232,26 +272,6 @@ fn a_read_that_fails_stops_the_file_and_not_the_run() {
         Reading { run: &run, file: folder.as_fd(), host_path: scratch.path(), known: None };
     assert!(matches!(FileReader::new().read(&reading), Err(Stopped::File(_))));
     assert_eq!(desk.store.count(), 0);
-}
-
-/// Runs `act` as somebody who may not open everything, who becomes the owner of `folder`.
-///
-/// Linux keeps identities per thread, so the rest of the tests stay who they are.
-fn without_privileges<T: Send>(folder: &Path, act: impl FnOnce() -> T + Send) -> T {
-    let nobody = rustix::process::Uid::from_raw(65534);
-    let is_root = rustix::process::geteuid().is_root();
-    if is_root {
-        std::os::unix::fs::chown(folder, Some(nobody.as_raw()), None).unwrap();
-    }
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(move || {
-            if is_root {
-                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
-            }
-            act()
-        });
-        thread.join().unwrap()
-    })
 }
 
 #[test]

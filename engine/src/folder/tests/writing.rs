@@ -1,5 +1,6 @@
 use super::compare::look_at;
 use super::memory::Desk;
+use super::without_privileges;
 use crate::folder::{FolderTarget, TargetOptions};
 use crate::node::{Hole, Node, NodeKind, Time};
 use crate::path::TreePath;
@@ -291,4 +292,48 @@ fn a_file_that_has_a_name_outside_is_not_changed_through_it() {
     assert_eq!((after.mode(), after.mtime_nsec()), (before.mode(), before.mtime_nsec()));
     assert_eq!(fs::read(&precious).unwrap(), b"mine");
     assert_eq!(fs::read(root.path().join("file")).unwrap(), b"theirs");
+}
+
+#[test]
+fn bytes_that_stand_where_a_hole_was_recorded_are_kept_and_told() {
+    const LEN: usize = 256 * 1024;
+    let root = tempfile::tempdir().unwrap();
+    let target = open(root.path());
+    let at = path("changed");
+    let mut bytes = vec![0; LEN];
+    bytes[100_000] = 7;
+    let ticket = target.begin_file(&at, LEN as u64).unwrap();
+    target.write_piece(ticket, 0, &bytes).unwrap();
+    let holes = [Hole { offset: 65_536, len: 65_536 }, Hole { offset: 131_072, len: 65_536 }];
+    let node = node(NodeKind::File);
+    let notes = target
+        .finish_file(ticket, &Restored { path: &at, node: &node, xattrs: &[], holes: &holes })
+        .unwrap();
+    assert_eq!(notes, ["the hole at 65536 holds data, which was kept"]);
+    assert_eq!(fs::read(root.path().join("changed")).unwrap(), bytes);
+    let blocks = fs::metadata(root.path().join("changed")).unwrap().blocks();
+    assert_eq!(blocks * 512, (LEN - 65_536) as u64);
+}
+
+#[test]
+fn an_ordinary_user_gets_files_of_others_as_their_own_and_one_remark() {
+    let root = tempfile::tempdir().unwrap();
+    let (notes, remarks) = without_privileges(root.path(), || {
+        let target = open(root.path());
+        let mut stranger = node(NodeKind::File);
+        (stranger.uid, stranger.gid, stranger.mode) = (4001, 4002, 0o4755);
+        let mut notes = Vec::new();
+        for name in ["a", "b"] {
+            let at = path(name);
+            let ticket = target.begin_file(&at, 0).unwrap();
+            let restored = Restored { path: &at, node: &stranger, xattrs: &[], holes: &[] };
+            notes.extend(target.finish_file(ticket, &restored).unwrap());
+        }
+        (notes, target.remarks())
+    });
+    assert_eq!(notes, [""; 0]);
+    assert_eq!(remarks.len(), 1);
+    assert!(remarks[0].starts_with("owners of 2 paths"), "{remarks:?}");
+    let mode = fs::metadata(root.path().join("a")).unwrap().mode();
+    assert_eq!(mode & 0o7777, 0o755, "a stranger's set-uid program does not become ours");
 }

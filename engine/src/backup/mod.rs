@@ -27,10 +27,13 @@ use memory::RunMemory;
 use parent::Lineage;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Paths of faults that a snapshot names, in bytes: the rest is only counted.
 const FAULT_PATHS_MAX: usize = 1 << 20;
+
+/// How long a run that was asked to stop waits until its session has ended.
+const GIVE_UP_WAIT: Duration = Duration::from_secs(1);
 
 /// How a snapshot is made.
 #[derive(Debug, Clone)]
@@ -102,17 +105,10 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn make(&self, source: &mut dyn Source) -> Result<BackupReport> {
-        let lineage = Lineage::find(self.repository, &self.options.origin, self.interrupt)?;
-        let scratch = tempfile::Builder::new()
-            .prefix("run-")
-            .tempdir_in(self.repository.cache_folder())
-            .map_err(|e| Error::local("making a folder for temporary files", e))?;
-        let prepared = self.prepare(source, &lineage, scratch.path());
-        let (snapshot, faults) = match prepared {
+        let (snapshot, faults) = match self.prepare(source) {
             Ok(prepared) => prepared,
             Err(error) => {
-                // No snapshot was put: the session may end, so that no sweeper waits for it.
-                let _ = self.session.end_without_snapshot();
+                self.give_up();
                 return Err(error);
             }
         };
@@ -126,13 +122,35 @@ impl Run<'_> {
         Ok(BackupReport { named: Named { id, snapshot }, faults })
     }
 
+    /// No snapshot was put: the session ends, so that no sweeper waits for it. Whoever asked to
+    /// stop does not wait for a slow storage; a session that is left open is only litter.
+    fn give_up(&self) {
+        let session = self.session.clone();
+        let (done, ended) = crossbeam_channel::bounded(1);
+        let ends = std::thread::Builder::new().name("ending".to_owned()).spawn(move || {
+            let _ = done.send(session.end_without_snapshot());
+        });
+        match ends {
+            Ok(_) if self.interrupt.is_raised() => {
+                let _ = ended.recv_timeout(GIVE_UP_WAIT);
+            }
+            Ok(_) => {
+                let _ = ended.recv();
+            }
+            Err(_) => {}
+        }
+    }
+
     /// Everything up to the snapshot, which is not put yet.
-    fn prepare(
-        &self,
-        source: &mut dyn Source,
-        lineage: &Lineage,
-        scratch: &Path,
-    ) -> Result<(Snapshot, Faults)> {
+    fn prepare(&self, source: &mut dyn Source) -> Result<(Snapshot, Faults)> {
+        let progress = &**self.progress;
+        let lineage =
+            Lineage::find(self.repository, &self.options.origin, progress, self.interrupt)?;
+        let scratch = tempfile::Builder::new()
+            .prefix("run-")
+            .tempdir_in(self.repository.cache_folder())
+            .map_err(|e| Error::local("making a folder for temporary files", e))?;
+        let (lineage, scratch) = (&lineage, scratch.path());
         let pipeline = Pipeline::start(
             self.repository,
             self.session.clone(),

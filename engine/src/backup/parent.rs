@@ -3,6 +3,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::SnapshotId;
 use crate::interrupt::Interrupt;
 use crate::node::{self, Attached, ChunkRef, FileContent};
+use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::snapshot::{Named, Origin};
 use crate::tree::{ListPart, walk};
@@ -20,16 +21,25 @@ pub(super) struct Lineage {
 impl Lineage {
     /// Looks through the snapshots.
     ///
-    /// Inheriting is reuse: while sweepers have marked packs, the parent's tree is walked, and a
-    /// parent that needs one of them is not used. Then everything is read and stored anew.
+    /// Inheriting is reuse: while sweepers have marked packs, or packs are lost, the parent's tree
+    /// is walked, and a parent that needs one of them is not used. Then everything is read anew,
+    /// and stored as far as no sound pack has it.
     pub(super) fn find(
         repository: &Repository,
         origin: &Origin,
+        progress: &dyn Progress,
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let found = repository.snapshots()?;
         // After the snapshots, so that whatever counts can be read.
         repository.level_index()?;
+        let missing = repository.note_missing_packs()?;
+        if missing > 0 {
+            progress.warn(&format!(
+                "{missing} packs of the repository are missing or cut short; what they held and \
+                 is still there to be read is stored again"
+            ));
+        }
         let writer = repository.keys().signer.writer();
         let own = found.named.iter().chain(&found.unconfirmed);
         let last = own
@@ -58,9 +68,9 @@ fn is_parent(named: &Named, origin: &Origin) -> bool {
     same && (named.snapshot.is_complete() || matches!(origin, Origin::Folder { .. }))
 }
 
-/// Whether all that the snapshot needs lies in packs that nobody has condemned.
+/// Whether all that the snapshot needs lies in packs that are whole and that nobody has condemned.
 fn is_reliable(repository: &Repository, named: &Named, interrupt: &Interrupt) -> Result<bool> {
-    if !repository.index().has_condemned() {
+    if !repository.index().has_unreliable() {
         return Ok(true);
     }
     let mut reliable = true;

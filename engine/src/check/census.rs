@@ -32,6 +32,9 @@ pub(crate) trait Packs: Sync {
     /// As [`Repository::read_blocks`].
     fn read_blocks(&self, pack: &PackOf, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>>;
 
+    /// All of the pack was read and is right.
+    fn note_sound(&self, pack: &PackOf);
+
     /// Goes on only if `plain` is the blob `id`: contents and pages are named under different
     /// keys. Error: Damaged.
     fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()>;
@@ -66,6 +69,11 @@ impl Packs for Repository {
 
     fn read_blocks(&self, pack: &PackOf, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>> {
         Repository::read_blocks(self, pack.kind, &pack.id, blocks)
+    }
+
+    fn note_sound(&self, pack: &PackOf) {
+        // Forgotten the next time it is checked.
+        let _ = self.index().note_damaged(&pack.id, false);
     }
 
     fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()> {

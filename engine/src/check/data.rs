@@ -48,7 +48,10 @@ pub(super) fn check(
                     progress.advance(1, pack.size_bytes);
                     let mut found = lock();
                     match read {
-                        Ok((bytes, None)) => found.1 += bytes,
+                        Ok((bytes, None)) => {
+                            store.note_sound(pack);
+                            found.1 += bytes;
+                        }
                         Ok((bytes, Some(sentence))) => {
                             found.1 += bytes;
                             found.0.push(sentence);

@@ -18,6 +18,8 @@ fn pack(number: u8, size_bytes: u64) -> PackOf {
 }
 
 impl Packs for Shelf {
+    fn note_sound(&self, _: &PackOf) {}
+
     fn indexed(&self) -> Result<Vec<PackOf>> {
         Ok(self.indexed.clone())
     }

@@ -133,8 +133,9 @@ impl Chunker {
 
     fn take_chunk(&mut self) -> Vec<u8> {
         let len = self.cutter.first_cut(&self.waiting[self.start..]);
-        if self.start == 0 && len == self.waiting.len() {
-            // A small file, or the tail of a large one: no copy.
+        if self.start == 0 && len == self.waiting.len() && self.waiting.capacity() <= 2 * len {
+            // A small file, or the tail of a large one: no copy, unless much room would go with it
+            // that nobody counts.
             return std::mem::take(&mut self.waiting);
         }
         let chunk = self.waiting[self.start..self.start + len].to_vec();

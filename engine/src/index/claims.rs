@@ -46,8 +46,16 @@ impl Index {
     /// The file could not be read.
     pub fn claim(&self, id: &BlobId) -> Result<Claim> {
         let mut claims = self.claims();
-        if claims.held.contains_key(id) {
-            return Ok(Claim::Known);
+        match claims.held.get(id) {
+            Some(None) => return Ok(Claim::Known),
+            Some(Some(spot)) if self.packs().is_reliable(spot.pack) => return Ok(Claim::Known),
+            Some(Some(_)) => {
+                // Read from a pack that nothing may rely on: its row goes where such rows are.
+                drop(claims);
+                self.flush_rows()?;
+                claims = self.claims();
+            }
+            None => {}
         }
         let spots = self.spots_in_file(id)?;
         let packs = self.packs();

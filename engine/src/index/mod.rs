@@ -9,6 +9,7 @@
 //!
 //! One file belongs to one process. Whoever finds it taken works with a second one.
 mod claims;
+mod doubt;
 mod files;
 mod packs;
 mod segment;
@@ -49,6 +50,7 @@ pub struct Index {
     rows: RwLock<BlobTable>,
     packs: RwLock<PackList>,
     claims: Mutex<Claims>,
+    doubts: Mutex<doubt::Doubts>,
 }
 
 /// What the index holds.
@@ -121,9 +123,13 @@ impl Index {
             }
         };
         if fits(&database, repository) {
-            return Index::load(database, file).map(Some);
+            // Rows that cannot be read are no better than a file that cannot.
+            if let Ok(index) = Index::load(database, file) {
+                return Ok(Some(index));
+            }
+        } else {
+            drop(database);
         }
-        drop(database);
         remove(file)?;
         let database = local!("making the local index", make())?;
         set_up(&database, repository)?;
@@ -146,9 +152,12 @@ impl Index {
             segments.insert(SegmentId::from_bytes(*key.value()), refers);
         }
         let rows = RwLock::new(local!(DOING, read.open_table(BLOBS))?);
-        let packs = RwLock::new(PackList::load(known, segments));
-        let claims = Mutex::new(Claims::default());
-        Ok(Index { database, file: file.to_owned(), rows, packs, claims })
+        let doubts = doubt::Doubts::load(&local!(DOING, read.open_table(META))?)?;
+        let mut packs = PackList::load(known, segments);
+        packs.set_unsound(doubts.all());
+        let (packs, claims) = (RwLock::new(packs), Mutex::new(Claims::default()));
+        let doubts = Mutex::new(doubts);
+        Ok(Index { database, file: file.to_owned(), rows, packs, claims, doubts })
     }
 
     /// The file.
@@ -238,9 +247,14 @@ impl Index {
         self.packs.write().unwrap_or_else(PoisonError::into_inner).set_condemned(packs);
     }
 
-    /// Whether any pack is condemned.
-    pub fn has_condemned(&self) -> bool {
-        self.packs().has_condemned()
+    /// Whether what is written must not rely on some pack that is listed.
+    pub fn has_unreliable(&self) -> bool {
+        self.packs().has_unreliable()
+    }
+
+    /// Whether a tombstone says that the pack is gone.
+    pub fn is_buried(&self, pack: &PackId) -> bool {
+        self.packs().is_buried(pack)
     }
 
     /// Where a blob can be read; one in a pack that is not condemned, if there is a choice.
@@ -264,7 +278,9 @@ impl Index {
     fn find(&self, id: &BlobId, reliable_only: bool) -> Result<Option<BlobLocation>> {
         if let Some(spot) = self.claims().stored(id) {
             let packs = self.packs();
-            return Ok(packs.live(spot.pack).map(|pack| spot.located_in(pack.id)));
+            if packs.is_reliable(spot.pack) || !reliable_only {
+                return Ok(packs.live(spot.pack).map(|pack| spot.located_in(pack.id)));
+            }
         }
         let spots = self.spots_in_file(id)?;
         let packs = self.packs();

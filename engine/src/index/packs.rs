@@ -15,6 +15,8 @@ pub(super) struct PackList {
     own: HashSet<u32>,
     /// Packs that a sweeper has marked: readable, and never to be relied on by what is written.
     condemned: HashSet<PackId>,
+    /// Packs that the store has lost, wholly or in part, and that nothing can be built on.
+    unsound: HashSet<PackId>,
 }
 
 impl PackList {
@@ -69,8 +71,18 @@ impl PackList {
         self.condemned = packs;
     }
 
-    pub(super) fn has_condemned(&self) -> bool {
-        !self.condemned.is_empty()
+    pub(super) fn set_unsound(&mut self, packs: HashSet<PackId>) {
+        self.unsound = packs;
+    }
+
+    /// Whether any live pack is not to be relied on.
+    pub(super) fn has_unreliable(&self) -> bool {
+        let both = self.condemned.iter().chain(&self.unsound);
+        both.into_iter().any(|id| self.live_by_id(id).is_some())
+    }
+
+    pub(super) fn is_buried(&self, id: &PackId) -> bool {
+        self.buried.contains(id)
     }
 
     /// The pack, if blobs may be read from it.
@@ -86,7 +98,9 @@ impl PackList {
 
     /// Whether what is written now may rely on the pack.
     pub(super) fn is_reliable(&self, pack: u32) -> bool {
-        self.live(pack).is_some_and(|known| !self.condemned.contains(&known.id))
+        self.live(pack).is_some_and(|known| {
+            !self.condemned.contains(&known.id) && !self.unsound.contains(&known.id)
+        })
     }
 
     pub(super) fn live_packs(&self) -> impl Iterator<Item = &KnownPack> {
@@ -141,5 +155,10 @@ mod tests {
         list.add_own(first);
         list.set_condemned([pack(1).id].into());
         assert!(list.live(first).is_some() && !list.is_reliable(first));
+        assert!(list.has_unreliable());
+        list.set_condemned(HashSet::new());
+        assert!(list.is_reliable(first) && !list.has_unreliable());
+        list.set_unsound([pack(1).id].into());
+        assert!(list.live(first).is_some() && !list.is_reliable(first) && list.has_unreliable());
     }
 }

@@ -50,7 +50,8 @@ impl IndexSegment {
     ///
     /// # Errors
     ///
-    /// No random bytes; [`Invalid`](ErrorKind::Invalid) past [`SEGMENT_LEN_MAX`].
+    /// No random bytes; [`Invalid`](ErrorKind::Invalid) for what [`open`](Self::open) would refuse:
+    /// past [`SEGMENT_LEN_MAX`], or one pack's list past 32 MiB.
     pub fn seal(&self, keys: &Keys) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         put_varint(&mut body, self.packs.len() as u64);
@@ -58,7 +59,12 @@ impl IndexSegment {
             body.extend_from_slice(pack.id.as_bytes());
             body.extend_from_slice(&pack.header.encode());
             put_varint(&mut body, pack.pack_len);
-            put_bytes(&mut body, &pack.footer.encode_list());
+            let list = pack.footer.encode_list();
+            if list.len() > LIST_LEN_MAX {
+                let what = "sealing an index segment with a list over 32 MiB";
+                return Err(Error::new(ErrorKind::Invalid, what));
+            }
+            put_bytes(&mut body, &list);
         }
         put_varint(&mut body, self.tombstones.len() as u64);
         for pack in &self.tombstones {

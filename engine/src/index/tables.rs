@@ -7,7 +7,7 @@
 //! | `segments` | segment id (32) | numbers of the packs it lists, behind their count; ids of the packs it buries |
 //! | `snapshots` | snapshot id (32) | the object as stored: sealed |
 //! | `files` | path of a file on this computer | what it looked like when it was read: see [`FileMemory`](super::FileMemory) |
-//! | `meta` | a word | schema version, repository id, newest config seen |
+//! | `meta` | a word | schema version, repository id, whether listings were lost, ids of packs that did not open |
 //!
 //! Keys and values are bytes of our own layout, so that no change of redb's encodings matters.
 //! Numbers are little-endian where not said otherwise.

@@ -45,7 +45,7 @@ impl Intake {
         };
         if !pieces.is_empty() {
             // A pipeline that has stopped takes nothing; its failure is reported elsewhere.
-            let _ = self.work.send(Work::Batch(pieces));
+            let _ = self.shared.offer(&self.work, Work::Batch(pieces));
         }
     }
 }
@@ -96,7 +96,7 @@ impl Out {
         self.chunks += 1;
         let work = if small { self.batched(piece) } else { Some(Work::Chunk(piece)) };
         match work {
-            Some(work) => self.work.send(work).map_err(|_| stopped()),
+            Some(work) => shared.offer(&self.work, work).map_err(|_| stopped()),
             None => Ok(()),
         }
     }

@@ -32,7 +32,7 @@ use crate::source::ContentSink;
 use crate::tree::{PageSource, PageStore};
 use budget::ByteBudget;
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 use intake::Intake;
 use places::Places;
 use sealer::{Sealer, Work};
@@ -92,6 +92,30 @@ impl Shared {
 
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Hands work to the workers, as soon as there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// The pipeline has stopped, or somebody asked to stop: with a slow storage room may be minutes
+    /// away.
+    fn offer(&self, to: &Sender<Work>, mut work: Work) -> Result<()> {
+        loop {
+            self.interrupt.check()?;
+            if self.is_stopped() {
+                return Err(Error::new(ErrorKind::Interrupted, "storing"));
+            }
+            match to.send_timeout(work, Duration::from_millis(100)) {
+                Ok(()) => return Ok(()),
+                Err(SendTimeoutError::Timeout(back)) => work = back,
+                // No worker is left to take it.
+                Err(SendTimeoutError::Disconnected(back)) => {
+                    self.stop();
+                    work = back;
+                }
+            }
+        }
     }
 
     fn take_failure(&self) -> Option<Error> {
@@ -157,18 +181,18 @@ impl Pipeline {
         for _ in 0..workers {
             let mut sealer = Sealer::new(shared.clone(), places.clone())?;
             let to_do = to_do.clone();
-            threads.push(spawn("sealer", move || sealer.run(&to_do))?);
+            threads.push(spawn("sealer", &shared, move || sealer.run(&to_do))?);
         }
         drop(places);
         let (s, to) = (shared.clone(), finished);
-        threads.push(spawn("packer", move || packer::run(&s, &to_pack, &to))?);
+        threads.push(spawn("packer", &shared, move || packer::run(&s, &to_pack, &to))?);
         for _ in 0..connections {
             let (s, from, to) = (shared.clone(), to_upload.clone(), stored.clone());
-            threads.push(spawn("uploader", move || uploader::run(&s, &from, &to))?);
+            threads.push(spawn("uploader", &shared, move || uploader::run(&s, &from, &to))?);
         }
         drop(stored);
         let s = shared.clone();
-        threads.push(spawn("recorder", move || {
+        threads.push(spawn("recorder", &shared, move || {
             recorder::run(&s, &to_record);
             let _ = done.send(());
         })?);
@@ -261,10 +285,30 @@ fn abandon(shared: &Shared, recorder: &Receiver<()>) {
     let _ = recorder.recv_timeout(LAST_SEGMENT_WAIT);
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+/// Stops the pipeline when a thread breaks down: what it held would be waited for without end.
+struct StopsOnPanic(Arc<Shared>);
+
+impl Drop for StopsOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let broken = Error::new(ErrorKind::LocalDisk, "storing");
+            self.0.fail(broken.because("a thread of the pipeline broke down"));
+        }
+    }
+}
+
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    let stops = StopsOnPanic(shared.clone());
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(work)
+        .spawn(move || {
+            let _stops = stops;
+            work();
+        })
         .map_err(|e| Error::local("starting a thread", e))
 }
 
@@ -277,9 +321,10 @@ impl PageSource for Pipeline {
 impl PageStore for Pipeline {
     fn write_page(&self, page: Vec<u8>) -> Result<BlobId> {
         let id = self.shared.repository.name_of(PackKind::Meta, &page);
-        if self.work.send(Work::Page { id, page }).is_err() || self.shared.is_stopped() {
-            return Err(self.why_stopped());
+        match self.shared.offer(&self.work, Work::Page { id, page }) {
+            Ok(()) => Ok(id),
+            Err(_) if self.shared.is_stopped() => Err(self.why_stopped()),
+            Err(error) => Err(error),
         }
-        Ok(id)
     }
 }

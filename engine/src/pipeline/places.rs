@@ -13,6 +13,10 @@ const DATA_PACK_BYTES: u64 = 32 << 20;
 /// A metadata pack: small enough to be fetched whole for one page.
 const META_PACK_BYTES: u64 = 16 << 20;
 
+/// A pack of either kind is closed when it holds as many blobs: the list of tiny ones that compress
+/// well would outgrow what an index segment may say of a pack. About 8 MiB of list.
+pub(super) const PACK_BLOBS_MAX: usize = 200_000;
+
 /// Hands out places, and tells the packer when a pack is full.
 pub(super) struct Places {
     shared: Arc<Shared>,
@@ -25,6 +29,7 @@ struct OpenPack {
     serial: u64,
     builder: PackBuilder,
     blocks: u32,
+    blobs: usize,
 }
 
 /// A place in a pack, and what seals a block for it.
@@ -46,15 +51,18 @@ impl Places {
         &self.to_packer
     }
 
-    /// The next place for a block of `stored_len` sealed bytes.
-    pub(super) fn take(&self, kind: PackKind, stored_len: u32) -> Result<Given> {
+    /// The next place for a block of `stored_len` sealed bytes that holds `blobs` blobs.
+    pub(super) fn take(&self, kind: PackKind, stored_len: u32, blobs: usize) -> Result<Given> {
         let (slot, max) = match kind {
             PackKind::Meta => (&self.open[0], META_PACK_BYTES),
             PackKind::Data => (&self.open[1], DATA_PACK_BYTES),
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let full =
-            |open: &OpenPack| open.blocks > 0 && open.builder.len() + u64::from(stored_len) > max;
+        let full = |open: &OpenPack| {
+            open.blocks > 0
+                && (open.builder.len() + u64::from(stored_len) > max
+                    || open.blobs + blobs > PACK_BLOBS_MAX)
+        };
         if slot.as_ref().is_some_and(full)
             && let Some(open) = slot.take()
         {
@@ -66,6 +74,7 @@ impl Places {
         };
         let place = open.builder.take(stored_len);
         open.blocks += 1;
+        open.blobs += blobs;
         Ok(Given {
             pack: open.serial,
             place,
@@ -78,11 +87,11 @@ impl Places {
         let Shared { repository, session, .. } = &*self.shared;
         let builder = PackBuilder::new(repository.keys(), session.id(), session.key(), kind)?;
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        Ok(OpenPack { serial, builder, blocks: 0 })
+        Ok(OpenPack { serial, builder, blocks: 0, blobs: 0 })
     }
 
     fn close(&self, open: OpenPack, full: bool) {
-        let OpenPack { serial, builder, blocks } = open;
+        let OpenPack { serial, builder, blocks, .. } = open;
         // The packer ends only after every worker; then nobody listens and nothing is lost.
         let _ = self.to_packer.send(ToPack::Close { serial, builder, blocks, full });
     }

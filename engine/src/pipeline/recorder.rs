@@ -37,38 +37,58 @@ pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>) {
             continue;
         }
         last = Instant::now();
-        if let Err(error) = put_segment(shared, &mut waiting).and_then(|()| shared.session.beat()) {
+        if let Err(error) = put_segments(shared, &mut waiting).and_then(|()| shared.session.beat())
+        {
             shared.fail(error);
         }
     }
-    if let Err(error) = finish(shared, waiting) {
+    if let Err(error) = finish(shared, &mut waiting) {
         shared.fail(error);
     }
+    // What is stored and in no segment is for the next run of this process to list.
+    shared.repository.give_back(waiting);
     // Uploads that end after a stop are not listed; nobody may wait for room in the channel.
     for _ in from {}
 }
 
 /// The last segment: what waits, and packs that were found without a listing.
-fn finish(shared: &Shared, mut waiting: Vec<IndexedPack>) -> Result<()> {
+fn finish(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
     if shared.dry_run {
         return Ok(());
     }
+    put_segments(shared, waiting)?;
     let repository = &shared.repository;
     if repository.index().has_lost_listings() {
         // The loss may have been met only while this run was under way.
         repository.adopt_unlisted_packs()?;
     }
-    waiting.extend(repository.take_adopted());
-    put_segment(shared, &mut waiting)?;
+    *waiting = repository.take_adopted();
+    put_segments(shared, waiting)?;
     repository.index().note_lost_listings(false)
 }
 
-fn put_segment(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
-    if waiting.is_empty() || shared.dry_run {
-        return Ok(());
+/// Lists all that waits, in as many segments as it takes; what could not be listed goes on waiting.
+fn put_segments(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
+    while !waiting.is_empty() && !shared.dry_run {
+        let mut blobs = 0;
+        let full = waiting.iter().position(|pack| {
+            blobs += pack.footer.blobs.len();
+            blobs >= SEGMENT_BLOBS
+        });
+        let rest = waiting.split_off(full.map_or(waiting.len(), |last| last + 1));
+        let segment = IndexSegment { packs: std::mem::take(waiting), tombstones: Vec::new() };
+        let put = put_segment(shared, &segment);
+        if put.is_err() {
+            *waiting = segment.packs;
+        }
+        waiting.extend(rest);
+        put?;
     }
+    Ok(())
+}
+
+fn put_segment(shared: &Shared, segment: &IndexSegment) -> Result<()> {
     let repository = &shared.repository;
-    let segment = IndexSegment { packs: std::mem::take(waiting), tombstones: Vec::new() };
     let object = segment.seal(repository.keys())?;
     let id = SegmentId::from_bytes(*blake3::hash(&object).as_bytes());
     let key = ObjectKey::new(ObjectKind::IndexSegment, id.to_hex());

@@ -172,7 +172,7 @@ impl Sealer {
         let (codec, body) = self.compressor.compress(plain);
         let stored_len = u32::try_from(PackKey::sealed_len(body.len()))
             .expect("because a body is no longer than its plaintext");
-        let given = self.places.take(kind, stored_len)?;
+        let given = self.places.take(kind, stored_len, blobs.len())?;
         let sealed = given.key.seal(given.place.ordinal, codec, &body);
         drop(body);
         let opened = given.key.open(given.place.ordinal, &sealed, raw_len)?;

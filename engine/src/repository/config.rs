@@ -218,6 +218,30 @@ pub(super) fn put_config(backend: &dyn Backend, number: u64, bytes: &[u8]) -> Re
     Ok(())
 }
 
+/// Stores the first config of a new repository.
+///
+/// # Errors
+///
+/// What storing meets; then nothing is left that would open without the recovery key having been
+/// shown. `AlreadyExists` when somebody else made a repository here at the same time.
+pub(super) fn put_first_config(backend: &dyn Backend, bytes: &[u8]) -> Result<()> {
+    let names = || ["1", "1.copy"].map(|name| ObjectKey::new(ObjectKind::Config, name.to_owned()));
+    if let Err(error) = put_config(backend, 1, bytes) {
+        let removed = names().iter().all(|key| backend.remove(key).is_ok());
+        return Err(match removed {
+            true => error,
+            false => error.because("what was stored of it could not be removed: empty the place"),
+        });
+    }
+    for key in names() {
+        if backend.get_whole(&key, CONFIG_LEN_MAX)? != bytes {
+            return Err(Error::new(ErrorKind::AlreadyExists, "making a repository")
+                .because("somebody else made one here at the same time"));
+        }
+    }
+    Ok(())
+}
+
 /// The numbers of the configs that are there, highest first.
 pub(super) fn config_numbers(backend: &dyn Backend) -> Result<Vec<u64>> {
     let mut numbers = std::collections::BTreeSet::new();

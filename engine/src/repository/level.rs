@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackId, SegmentId};
 use crate::index::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
 use crate::pack::{HEADER_LEN, PACK_LEN_MAX, PackFooter, PackHeader, TRAILER_LEN, read_trailer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::PoisonError;
 
 /// Segments are recorded together until they hold this many blobs: rows go in sorted.
@@ -75,12 +75,45 @@ impl Repository {
             self.index().add_segments(&waiting)?;
         }
         let gone: Vec<SegmentId> = recorded.difference(&listed).copied().collect();
+        if gone.is_empty() {
+            return Ok(level);
+        }
+        // Remembered until a segment lists them again: what nobody lists a sweep may take. Noted
+        // before anything is dropped, so that whatever cuts this off forgets no loss.
+        let was_noted = self.index().has_lost_listings();
+        self.index().note_lost_listings(true)?;
         if self.index().drop_segments(&gone)? > 0 {
             self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner).looked = false;
-            // Remembered until a segment lists them again: what nobody lists a sweep may take.
-            self.index().note_lost_listings(true)?;
+        } else {
+            self.index().note_lost_listings(was_noted)?;
         }
         Ok(level)
+    }
+
+    /// Compares the packs that the index lists with those that the store has; how many of them are
+    /// missing or of another length. Nothing that is written from now on relies on those.
+    ///
+    /// The index must be level: a pack is stored before anything lists it, so one that is listed
+    /// and not there is lost (or just swept, and then its tombstone says so soon).
+    ///
+    /// # Errors
+    ///
+    /// A listing broke off.
+    pub(crate) fn note_missing_packs(&self) -> Result<usize> {
+        let mut expected: HashMap<PackId, u64> =
+            self.index().live_packs().into_iter().map(|pack| (pack.id, pack.pack_len)).collect();
+        for kind in [ObjectKind::MetaPack, ObjectKind::DataPack] {
+            for listed in self.backend().list(kind, "") {
+                let ObjectInfo { key, size_bytes, .. } = listed?;
+                let Ok(id) = key.name().parse::<PackId>() else { continue };
+                if expected.get(&id) == Some(&size_bytes) {
+                    expected.remove(&id);
+                }
+            }
+        }
+        let missing = expected.len();
+        self.index().set_missing(expected.into_keys().collect());
+        Ok(missing)
     }
 
     fn read_segment(&self, id: &SegmentId) -> Result<IndexSegment> {
@@ -131,6 +164,8 @@ impl Repository {
         let mut found = 0;
         for (key, pack_len) in self.find_unlisted_packs()? {
             match self.read_pack_list(&key, pack_len) {
+                // A sweep deletes it just now, or was cut off doing so.
+                Ok(pack) if self.index().is_buried(&pack.id) => {}
                 Ok(pack) => {
                     self.index().record_pack(&pack)?;
                     adopted.packs.push(pack);
@@ -146,6 +181,11 @@ impl Repository {
     /// How many packs are adopted and still in no segment.
     pub fn adopted_packs(&self) -> usize {
         self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner).packs.len()
+    }
+
+    /// Gives packs back that no segment lists yet: the next one does.
+    pub(crate) fn give_back(&self, packs: Vec<IndexedPack>) {
+        self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner).packs.extend(packs);
     }
 
     /// The packs that were adopted, for the caller to list in a segment.

@@ -85,6 +85,11 @@ impl MetaCache {
         }
     }
 
+    /// Drops the copy of `pack`; whether there was one, so that reading again may help.
+    pub(super) fn forget(&self, pack: &KnownPack) -> bool {
+        fs::remove_file(self.folder.join(pack.id.to_hex())).is_ok()
+    }
+
     fn keep(&self, path: &Path, whole: &[u8]) -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         file.write_all(whole)?;

@@ -134,7 +134,7 @@ impl Repository {
         };
         let keys = Keys::full(repository, &root, by_password.recipient, by_password.signer);
         let bytes = config.encode(1, &slots, &keys, &root)?;
-        config::put_config(backend, 1, &bytes)?;
+        config::put_first_config(backend, &bytes)?;
         Ok((repository, recovery))
     }
 

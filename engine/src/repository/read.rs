@@ -82,28 +82,35 @@ impl Repository {
                 .because("blocks lie outside the pack"));
         }
         let key = self.pack_key(&known)?;
-        let stretch = match self.fetch(&known, start..end) {
+        let read = || {
+            let stretch = self.fetch(&known, start..end)?;
+            open_blocks(&key, pack, blocks, start, &stretch)
+        };
+        let opened = match read() {
+            // A copy that this computer's disk spoilt is no damage of the store.
+            Err(e) if e.kind() == ErrorKind::Damaged && self.forget_copy(&known) => read(),
+            opened => opened,
+        };
+        match opened {
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 // Another computer's sweep may have moved what was in it: whoever asks again
                 // where a blob is gets an answer that is level with the store.
                 self.bring_level()?;
-                return Err(e);
+                Err(e)
             }
-            stretch => stretch?,
-        };
-        blocks
-            .iter()
-            .map(|(ordinal, block)| {
-                let from = u64::from(block.offset).checked_sub(start).unwrap_or(u64::MAX);
-                let from = usize::try_from(from).unwrap_or(usize::MAX);
-                let sealed = stretch.get(from..).and_then(|s| s.get(..block.stored_len as usize));
-                let sealed = sealed.ok_or_else(|| {
-                    Error::new(ErrorKind::Damaged, format!("reading pack {}", pack.short()))
-                        .because("blocks are not in order")
-                })?;
-                key.open(*ordinal, sealed, block.raw_len)
-            })
-            .collect()
+            Err(e) if e.kind() == ErrorKind::Damaged => {
+                // The next run stores what it held again; that it cannot be noted hides nothing.
+                let _ = self.index().note_damaged(pack, true);
+                Err(e)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Drops this computer's copy of a metadata pack; whether there was one.
+    fn forget_copy(&self, pack: &KnownPack) -> bool {
+        pack.header.kind == PackKind::Meta
+            && self.caches().meta.as_ref().is_some_and(|meta| meta.forget(pack))
     }
 
     fn known_pack(&self, pack: &PackId) -> Result<KnownPack> {
@@ -207,6 +214,27 @@ impl Repository {
         self.verify_named(kind, id, &plain)?;
         Ok(plain)
     }
+}
+
+/// The plaintexts of blocks in `stretch`, which begins at `start` in the pack.
+fn open_blocks(
+    key: &PackKey,
+    pack: &PackId,
+    blocks: &[(u32, BlockEntry)],
+    start: u64,
+    stretch: &Bytes,
+) -> Result<Vec<Vec<u8>>> {
+    let open = |(ordinal, block): &(u32, BlockEntry)| {
+        let from = u64::from(block.offset).checked_sub(start).unwrap_or(u64::MAX);
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let sealed = stretch.get(from..).and_then(|s| s.get(..block.stored_len as usize));
+        let sealed = sealed.ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, format!("reading pack {}", pack.short()))
+                .because("blocks are not in order")
+        })?;
+        key.open(*ordinal, sealed, block.raw_len)
+    };
+    blocks.iter().map(open).collect()
 }
 
 impl PageSource for Repository {

@@ -40,7 +40,9 @@ impl Repository {
             kept.keys().filter(|id| !listed.contains(id)).copied().collect();
         let (mut new, mut found) = (Vec::new(), Snapshots::default());
         for id in listed {
-            let object = match kept.remove(&id) {
+            // A copy that this computer's disk spoilt is fetched again.
+            let is_whole = |object: &Vec<u8>| blake3::hash(object) == *id.as_bytes();
+            let object = match kept.remove(&id).filter(is_whole) {
                 Some(object) => object,
                 None => match self.fetch_snapshot(&id) {
                     Ok(Some(object)) => {

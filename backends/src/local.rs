@@ -11,7 +11,7 @@ use crate::open::OpenError;
 use bytes::Bytes;
 use devsnap_engine::backend::{
     Backend, BackendError, BackendErrorKind, Body, Listing, ObjectInfo, ObjectKey, ObjectKind,
-    folder_of, key_at, path_of,
+    STAGED_PACK_PREFIX, folder_of, key_at, path_of,
 };
 use std::fs::{self, DirEntry, File};
 use std::io;
@@ -19,11 +19,15 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::NamedTempFile;
 
 /// The folder for what is not an object yet.
 const STAGING: &str = "tmp";
+
+/// What names of files in it begin with: objects on their way, and packs that are being written.
+const STAGED: [&str; 2] = ["put-", STAGED_PACK_PREFIX];
 
 /// Temporary files this old belong to no running writer: one pack takes minutes, not a day.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -33,10 +37,13 @@ const STALE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct LocalBackend {
     root: PathBuf,
     staging: PathBuf,
+    /// Whether there was a repository: until then nothing is made or removed here.
+    is_repository: AtomicBool,
 }
 
 impl LocalBackend {
-    /// Opens the folder at `root`, which must exist, and clears what crashed writers left in it.
+    /// Opens the folder at `root`, which must exist. Only in a repository what crashed writers left
+    /// is cleared: a person may have named any folder by mistake.
     ///
     /// # Errors
     ///
@@ -51,13 +58,14 @@ impl LocalBackend {
             Err(e) => return Err(unusable(root)(e)),
         }
         let staging = root.join(STAGING);
-        match durable::make_folders(&staging) {
-            Ok(()) => remove_stale_files(&staging),
-            // A medium that is mounted read-only can still be restored from.
-            Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
-            Err(e) => return Err(unusable(root)(e)),
+        let config = fs::read_dir(root.join(folder_of(ObjectKind::Config)));
+        let is_repository = config.is_ok_and(|mut entries| entries.next().is_some());
+        // A medium that may not be written can still be restored from.
+        if is_repository && durable::make_folders(&staging).is_ok() {
+            remove_stale_files(&staging);
         }
-        Ok(LocalBackend { root: root.to_owned(), staging })
+        let is_repository = AtomicBool::new(is_repository);
+        Ok(LocalBackend { root: root.to_owned(), staging, is_repository })
     }
 
     /// Makes the folder at `root`, and its parents, where they are missing; then as
@@ -75,14 +83,24 @@ impl LocalBackend {
         self.root.join(path_of(key))
     }
 
-    /// What a missing file means: no such object, unless the whole repository has gone, as when
-    /// its disk was unplugged. An empty listing would then be a lie that prune acts on.
-    fn if_missing(&self, error: io::Error) -> io::Error {
-        let gone = error.kind() == io::ErrorKind::NotFound && !self.root.join("config").is_dir();
-        if gone && !self.staging.is_dir() {
-            return io::Error::other("the repository's folder is gone; is its disk still there?");
+    /// Goes on unless the whole repository has gone, as when its disk was unplugged: nothing may then
+    /// be written to the folder that its disk was mounted on.
+    fn still_there(&self) -> io::Result<()> {
+        let had_config = self.is_repository.load(Ordering::Relaxed);
+        let has_config = || self.root.join(folder_of(ObjectKind::Config)).is_dir();
+        if self.root.is_dir() && (!had_config || has_config()) {
+            return Ok(());
         }
-        error
+        Err(io::Error::other("the repository's folder is gone; is its disk still there?"))
+    }
+
+    /// What a missing file means: no such object, unless the whole repository has gone. An empty
+    /// listing would then be a lie that prune acts on.
+    fn if_missing(&self, error: io::Error) -> io::Error {
+        match self.still_there() {
+            Err(gone) if error.kind() == io::ErrorKind::NotFound => gone,
+            _ => error,
+        }
     }
 
     fn put_bytes(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -197,7 +215,12 @@ impl Backend for LocalBackend {
     fn put(&self, key: &ObjectKey, body: Body) -> Result<(), BackendError> {
         let path = self.path_of(key);
         let put = || {
+            self.still_there()?;
+            durable::make_folders(&self.staging)?;
             durable::make_folders(path.parent().unwrap_or(&self.root))?;
+            if key.kind() == ObjectKind::Config {
+                self.is_repository.store(true, Ordering::Relaxed);
+            }
             match body {
                 Body::Bytes(bytes) => self.put_bytes(&path, &bytes),
                 Body::File { path: from, size_bytes } => self.put_file(&path, &from, size_bytes),
@@ -292,6 +315,10 @@ fn remove_stale_files(staging: &Path) {
     let Ok(entries) = fs::read_dir(staging) else { return };
     let now = SystemTime::now();
     for entry in entries.flatten() {
+        let is_ours = |name: &str| STAGED.iter().any(|prefix| name.starts_with(prefix));
+        if !entry.file_name().to_str().is_some_and(is_ours) {
+            continue;
+        }
         let stale = entry.metadata().is_ok_and(|found| {
             let age = found.modified().ok().and_then(|t| now.duration_since(t).ok());
             found.is_file() && age.is_some_and(|age| age > STALE_AFTER)

@@ -111,13 +111,39 @@ fn folders_and_objects_are_for_their_owner_alone() {
 #[test]
 fn opening_removes_what_crashed_writers_left_a_day_ago_and_nothing_younger() {
     let store = InFolder::new();
+    put(&store, &ObjectKey::new(ObjectKind::Config, "1"), b"config");
     let staging = store.staging().unwrap();
-    for (name, age_hours) in [("old", 25), ("young", 23)] {
+    for (name, age_hours) in
+        [("put-old", 25), ("pack-old", 25), ("pack-young", 23), ("somebody-elses", 1000)]
+    {
         let file = File::create(staging.join(name)).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(age_hours * 3600)).unwrap();
     }
     LocalBackend::open(&store.root()).unwrap();
-    assert_eq!(names(staging), ["young"]);
+    assert_eq!(names(staging), ["pack-young", "somebody-elses"]);
+}
+
+#[test]
+fn a_folder_that_is_no_repository_is_left_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("tmp")).unwrap();
+    let old = SystemTime::now() - Duration::from_secs(1000 * 3600);
+    for name in ["tmp/thesis.tex", "tmp/put-away"] {
+        File::create(home.path().join(name)).unwrap().set_modified(old).unwrap();
+    }
+    let store = LocalBackend::open(home.path()).unwrap();
+    assert_eq!(store.list(ObjectKind::Config, "").count(), 0);
+    assert_eq!(
+        store.get(&snapshot("a1"), 0..1).unwrap_err().kind,
+        BackendErrorKind::NotFound,
+        "no repository is no lost disk"
+    );
+    drop(store);
+    assert_eq!(names(home.path()), ["tmp"]);
+    assert_eq!(names(&home.path().join("tmp")), ["put-away", "thesis.tex"]);
+    let empty = tempfile::tempdir().unwrap();
+    drop(LocalBackend::open(empty.path()).unwrap());
+    assert_eq!(names(empty.path()), [""; 0]);
 }
 
 #[test]
@@ -142,6 +168,7 @@ fn the_root_may_be_a_symbolic_link() {
 #[test]
 fn a_repository_that_vanished_is_not_taken_for_an_empty_one() {
     let store = InFolder::new();
+    put(&store, &ObjectKey::new(ObjectKind::Config, "1"), b"config");
     put(&store, &snapshot("a1"), b"one");
     fs::rename(store.root(), store.folder.path().join("unplugged")).unwrap();
     fs::create_dir(store.root()).unwrap();
@@ -151,4 +178,6 @@ fn a_repository_that_vanished_is_not_taken_for_an_empty_one() {
     assert_eq!(read.kind, BackendErrorKind::Medium);
     let removed = store.remove(&snapshot("a1")).unwrap_err();
     assert_eq!(removed.kind, BackendErrorKind::Medium);
+    store.put(&snapshot("b2"), Body::Bytes("two".into())).unwrap_err();
+    assert_eq!(names(&store.root()), [""; 0], "nothing is written where a disk was mounted");
 }

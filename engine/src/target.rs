@@ -141,6 +141,12 @@ pub trait Target: Send + Sync {
     /// It cannot be removed.
     fn remove(&self, path: &TreePath) -> Result<()>;
 
+    /// Whether an earlier restore to this place did not end: after a power cut files may stand there
+    /// whose length and time are right and whose bytes are not.
+    fn is_doubtful(&self) -> bool {
+        false
+    }
+
     /// What many paths could not be given, in one sentence each: said once, at the end, where a
     /// note for each path would hide everything else.
     fn remarks(&self) -> Vec<String> {

@@ -22,10 +22,13 @@ use crate::password::{Secret, Sources};
 use crate::report::Report;
 use crate::settings::{HomeFolders, Settings};
 use crate::terminal::AtTerminal;
+use devsnap_backends::Location;
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::repository::Repository;
 use devsnap_engine::snapshot::{Named, Selector, select};
 use jiff::tz::TimeZone;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// Runs one command.
 ///
@@ -52,6 +55,22 @@ pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure
     }
 }
 
+/// A folder that is there, whatever it is called.
+struct OwnFolder {
+    /// With all links resolved.
+    path: PathBuf,
+    /// Device and inode.
+    inode: (u64, u64),
+}
+
+impl OwnFolder {
+    fn find(path: &Path) -> Option<OwnFolder> {
+        let path = path.canonicalize().ok()?;
+        let found = path.metadata().ok()?;
+        Some(OwnFolder { path, inode: (found.dev(), found.ino()) })
+    }
+}
+
 /// What every command works with.
 pub struct Session<'a> {
     global: &'a Global,
@@ -70,6 +89,18 @@ impl<'a> Session<'a> {
     fn settings(&self) -> Result<Settings, Failure> {
         let variable = |name: &str| std::env::var(name).ok();
         Settings::new(self.global, &HomeFolders::of_this_user(), variable)
+    }
+
+    /// The folders of this computer that devsnap itself writes to, as far as they are there: its
+    /// repository (unless that is elsewhere) and its copies.
+    fn own_folders(&self) -> Result<Vec<(&'static str, OwnFolder)>, Failure> {
+        let settings = self.settings()?;
+        let repository = match &settings.repository {
+            Location::Folder(path) => OwnFolder::find(path).map(|own| ("the repository", own)),
+            _ => None,
+        };
+        let cache = OwnFolder::find(&settings.cache).map(|own| ("the cache", own));
+        Ok(repository.into_iter().chain(cache).collect())
     }
 
     /// Asks the places where a secret may be, in their order.

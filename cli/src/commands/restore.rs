@@ -22,6 +22,7 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
         return Err(paths::not_there(&options.subtree, &named.id.short()));
     }
 
+    spare_own_folders(session, args)?;
     let place = Place::open(&args.target, args.dry_run)?;
     let watch = session.report.watch();
     let done =
@@ -40,6 +41,24 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
         || for_people(&done, args),
     )?;
     Ok(if done.faults_total == 0 { ExitCode::Done } else { ExitCode::Incomplete })
+}
+
+/// A restore must not write into the repository it reads from, and `--delete` would take it away
+/// with all else that the snapshot does not have.
+fn spare_own_folders(session: &Session<'_>, args: &RestoreArgs) -> Result<(), Failure> {
+    let Ok(target) = args.target.canonicalize() else { return Ok(()) };
+    for (what, own) in session.own_folders()? {
+        let refused = if target.starts_with(&own.path) {
+            format!("the target lies in {what}")
+        } else if args.delete && own.path.starts_with(&target) {
+            format!("{what} lies in the target, and --delete would remove it")
+        } else {
+            continue;
+        };
+        return Err(Failure::new(ExitCode::Failed, refused)
+            .hint("restore to another folder, or without --delete; nothing was changed"));
+    }
+    Ok(())
 }
 
 fn options(args: &RestoreArgs, subtree: TreePath) -> Result<RestoreOptions, Failure> {

@@ -4,7 +4,7 @@ use crate::args::SnapshotArgs;
 use crate::failure::{ExitCode, Failure};
 use crate::patterns;
 use crate::report::json;
-use crate::report::text::{duration, size, state, what};
+use crate::report::text::{duration, escaped, size, state, what};
 use devsnap_device::BackupSet;
 use devsnap_engine::backup::{BackupOptions, BackupReport, create_snapshot};
 use devsnap_engine::folder::{FolderOptions, FolderSource};
@@ -32,9 +32,11 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
         announce(session, set, args.allow_unfinished)?;
     }
     let options = options(session, args, &folder, set.as_ref());
-    let mut source = FolderSource::new(folder.clone(), folder_options(set.as_ref(), exclude)?);
+    let mut folder_options = folder_options(set.as_ref(), exclude)?;
 
     let repository = session.open_repository()?;
+    folder_options.not_into = own_folders_in(session, &folder)?;
+    let mut source = FolderSource::new(folder.clone(), folder_options);
     let watch: Arc<dyn Progress> = Arc::new(session.report.watch());
     let made = create_snapshot(&repository, &mut source, &options, &watch, session.interrupt);
     drop(watch);
@@ -53,6 +55,26 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
     )?;
     let whole = made.named.snapshot.is_complete() && made.faults.total() == 0 && !is_torn;
     Ok(if whole { ExitCode::Done } else { ExitCode::Incomplete })
+}
+
+/// The folders that devsnap itself writes to: what is stored must not grow by storing itself.
+fn own_folders_in(session: &Session<'_>, folder: &Path) -> Result<Vec<(u64, u64)>, Failure> {
+    let mut own_folders = Vec::new();
+    for (what, own) in session.own_folders()? {
+        let shown = escaped(&own.path.display().to_string());
+        if folder.starts_with(&own.path) {
+            return Err(Failure::new(
+                ExitCode::Usage,
+                format!("the folder lies in {what} {shown}"),
+            )
+            .hint("name another folder, or another repository with --repo"));
+        }
+        if own.path.starts_with(folder) {
+            session.report.note(&format!("{what} lies in this folder, at {shown}: left out"));
+        }
+        own_folders.push(own.inode);
+    }
+    Ok(own_folders)
 }
 
 /// The folder with all links in its path resolved: its snapshots are one history however it was
@@ -98,7 +120,7 @@ fn folder_options(set: Option<&BackupSet>, exclude: GlobSet) -> Result<FolderOpt
         Some(set) => TreePath::from_slashed(set.udid.as_str().as_bytes())
             .map_err(|bad| Failure::new(ExitCode::Failed, format!("the UDID: {bad}")))?,
     };
-    Ok(FolderOptions { prefix, exclude })
+    Ok(FolderOptions { prefix, exclude, not_into: Vec::new() })
 }
 
 fn options(

@@ -31,6 +31,9 @@ use std::sync::Arc;
 
 pub use layout::{folder_of, key_at, path_of};
 
+/// What the names of packs that are being written in [`Backend::staging`] begin with.
+pub const STAGED_PACK_PREFIX: &str = "pack-";
+
 /// What an object is for; decides the folder it is kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKind {
@@ -203,7 +206,8 @@ pub trait Backend: Send + Sync {
     fn connections(&self) -> NonZeroUsize;
 
     /// A folder from which [`Body::File`] can be moved into place without copying, if there is
-    /// one. The engine makes packs there; what it leaves after a crash, the backend removes.
+    /// one; it is there once something was put. The engine makes packs there, under names that begin
+    /// with [`STAGED_PACK_PREFIX`]; what it leaves after a crash, the backend removes.
     fn staging(&self) -> Option<&Path> {
         None
     }

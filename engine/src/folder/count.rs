@@ -56,7 +56,7 @@ fn count(root: &Path, options: &FolderOptions, progress: &dyn Progress, is_done:
         // What cannot be looked at is the source's to tell.
         let Ok(met) = next else { continue };
         let Found::Node(stat) = &met.found else { continue };
-        if options.leaves_out(&met.path) {
+        if options.leaves_out(&met.path, stat) {
             continue;
         }
         paths += 1;

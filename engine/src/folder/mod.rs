@@ -11,6 +11,7 @@ mod pending;
 mod read;
 mod safe_path;
 mod source;
+mod unfinished;
 mod walk;
 mod write;
 

@@ -27,12 +27,16 @@ pub struct FolderOptions {
     pub prefix: TreePath,
     /// Paths below the folder, with slashes, that are left out with all below them.
     pub exclude: GlobSet,
+    /// Folders that are left out with all below them, by device and inode: the repository that is
+    /// written to, above all, which would hold itself.
+    pub not_into: Vec<(u64, u64)>,
 }
 
 impl FolderOptions {
-    /// Whether the path `below` the folder is left out.
-    pub(super) fn leaves_out(&self, below: &TreePath) -> bool {
-        self.exclude.is_match(Path::new(OsStr::from_bytes(&below.to_slashed())))
+    /// Whether what is at the path `below` the folder is left out.
+    pub(super) fn leaves_out(&self, below: &TreePath, stat: &Stat) -> bool {
+        self.not_into.contains(&(stat.st_dev, stat.st_ino))
+            || self.exclude.is_match(Path::new(OsStr::from_bytes(&below.to_slashed())))
     }
 }
 
@@ -144,7 +148,7 @@ impl Pass<'_> {
             self.fault(&met.path, FaultKind::Unsupported, bad);
             return Ok(());
         }
-        if self.options.leaves_out(&met.path) {
+        if self.options.leaves_out(&met.path, stat) {
             return Ok(());
         }
         let made = match kind_of(stat) {

@@ -4,6 +4,7 @@ use super::clear::{open_loosened, open_with_rights, remove_all};
 use super::owners::Owners;
 use super::pending::{Pending, PendingFiles};
 use super::safe_path::{kind_of, open_file, open_folder, sorted_names, stat_of};
+use super::unfinished::{self, Unfinished};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::NodeKind;
 use crate::path::TreePath;
@@ -34,6 +35,7 @@ pub struct FolderTarget {
     root: OwnedFd,
     pending: Mutex<PendingFiles>,
     owners: Owners,
+    unfinished: Unfinished,
     /// What this target's temporary names begin with.
     mark: String,
     names: AtomicU64,
@@ -59,7 +61,8 @@ impl FolderTarget {
         let mark = format!(".devsnap-{:016x}-", u64::from_le_bytes(unique));
         let pending = Mutex::new(PendingFiles::default());
         let owners = Owners::new(rustix::process::geteuid().is_root());
-        Ok(FolderTarget { root, pending, owners, mark, names: AtomicU64::new(0) })
+        let unfinished = Unfinished::look(&root);
+        Ok(FolderTarget { root, pending, owners, unfinished, mark, names: AtomicU64::new(0) })
     }
 
     /// The open files; a panic elsewhere while they were held does not make them wrong.
@@ -239,6 +242,7 @@ impl Target for FolderTarget {
                 .into_iter()
                 .map(Vec::from)
                 .filter(|name| !name.starts_with(self.mark.as_bytes()))
+                .filter(|name| !folder.is_root() || name != unfinished::NAME.as_bytes())
                 .collect()),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(Vec::new()),
             Err(errno) => Err(Failed(errno).while_at("listing", folder)),
@@ -251,6 +255,7 @@ impl Target for FolderTarget {
 
     fn begin_file(&self, path: &TreePath, len: u64) -> Result<FileTicket> {
         let begun = self.place(path).and_then(|(folder, _)| {
+            self.unfinished.note(&self.root)?;
             let temporary = self.temporary_name();
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
             let mode = Mode::RUSR | Mode::WUSR;
@@ -340,12 +345,18 @@ impl Target for FolderTarget {
         }
     }
 
+    fn is_doubtful(&self) -> bool {
+        self.unfinished.was_there()
+    }
+
     fn remarks(&self) -> Vec<String> {
         self.owners.remark().into_iter().collect()
     }
 
     fn sync(&self) -> Result<()> {
-        rustix::fs::syncfs(&self.root)
+        let durable = rustix::fs::syncfs(&self.root);
+        durable
+            .and_then(|()| self.unfinished.remove(&self.root))
             .map_err(|errno| Error::local("making the restored folder durable", errno.into()))
     }
 }

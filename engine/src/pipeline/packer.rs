@@ -2,6 +2,7 @@
 use super::Shared;
 use super::budget::Permit;
 use super::places::Given;
+use crate::backend::STAGED_PACK_PREFIX;
 use crate::error::{Error, Result};
 use crate::id::{BlobId, PackId};
 use crate::index::IndexedPack;
@@ -106,7 +107,8 @@ const DOING: &str = "writing a pack to a temporary file";
 impl Filling {
     fn begin(shared: &Shared) -> Result<Self> {
         let folder = shared.repository.backend().staging().unwrap_or(&shared.scratch);
-        let file = NamedTempFile::new_in(folder).map_err(|e| Error::local(DOING, e))?;
+        let file = tempfile::Builder::new().prefix(STAGED_PACK_PREFIX).tempfile_in(folder);
+        let file = file.map_err(|e| Error::local(DOING, e))?;
         Ok(Filling {
             file: BufWriter::with_capacity(256 << 10, file),
             hasher: blake3::Hasher::new(),

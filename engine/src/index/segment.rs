@@ -184,6 +184,18 @@ mod tests {
         assert_eq!(opened.unwrap_err().kind(), ErrorKind::Damaged);
     }
 
+    #[test]
+    fn a_segment_that_nobody_could_open_is_not_sealed() {
+        let entry = |n: u64| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_le_bytes());
+            BlobEntry { id: BlobId::from_bytes(id), block: 0, offset: 0, len: 1 }
+        };
+        let mut segment = segment();
+        segment.packs[0].footer.blobs = (0..1_200_000).map(entry).collect();
+        assert_eq!(segment.seal(&keys(4)).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {

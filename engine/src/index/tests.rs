@@ -113,6 +113,37 @@ fn a_blob_in_a_condemned_pack_is_read_but_stored_again() {
 }
 
 #[test]
+fn what_was_adopted_from_a_condemned_pack_is_read_but_stored_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(folder.path(), HERE).unwrap();
+    index.record_pack(&pack(1, &[1])).unwrap();
+    assert_eq!(index.claim(&blob(1)).unwrap(), Claim::Known);
+    index.set_condemned([PackId::from_bytes([1; 32])].into());
+    assert!(index.locate_reliable(&blob(1)).unwrap().is_none());
+    assert_eq!(index.claim(&blob(1)).unwrap(), Claim::Fresh);
+    assert_eq!(index.claim(&blob(1)).unwrap(), Claim::Known, "claimed a moment ago");
+    assert!(index.locate(&blob(1)).unwrap().is_some(), "and readable meanwhile");
+}
+
+#[test]
+fn a_damaged_pack_is_remembered_until_it_is_found_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = PackId::from_bytes([1; 32]);
+    let index = Index::open(folder.path(), HERE).unwrap();
+    index.add_segments(&[segment(1, vec![pack(1, &[1])], &[])]).unwrap();
+    assert!(!index.has_unreliable());
+    index.note_damaged(&first, true).unwrap();
+    index.note_damaged(&PackId::from_bytes([9; 32]), true).unwrap();
+    drop(index);
+    let index = Index::open(folder.path(), HERE).unwrap();
+    assert!(index.has_unreliable() && index.locate_reliable(&blob(1)).unwrap().is_none());
+    index.note_damaged(&first, false).unwrap();
+    assert!(!index.has_unreliable(), "a pack that nobody lists is no matter");
+    index.set_missing([first].into());
+    assert_eq!(index.claim(&blob(1)).unwrap(), Claim::Fresh);
+}
+
+#[test]
 fn a_second_process_gets_a_second_file_and_a_foreign_or_broken_one_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let first = Index::open(folder.path(), HERE).unwrap();

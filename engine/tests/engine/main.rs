@@ -3,4 +3,5 @@ mod backup;
 mod check;
 mod crash;
 mod damage;
+mod mending;
 mod restore;

@@ -4,9 +4,7 @@ use bytes::Bytes;
 use devsnap_engine::error::Result;
 use devsnap_engine::id::BlobId;
 use devsnap_engine::node::{ChunkRef, Content};
-use devsnap_engine::tree::{
-    LIST_DEPTH_MAX, ListPart, ListReader, PageSource, PageStore, write_list,
-};
+use devsnap_engine::tree::{LIST_DEPTH_MAX, ListPart, ListReader, PageSource, write_list};
 
 /// Longer lists are not written again: in the shortest pages they would take more reads than are
 /// allowed.

@@ -2,14 +2,14 @@
 use crate::fixed::{ENCAPSULATED, HERE, SALT, SESSION, SUITE, VERSION, keys, secret, session_key};
 use devsnap_engine::id::BlobId;
 use devsnap_engine::pack::{
-    BLOCK_LEN_MAX, BlobEntry, BlockEntry, HEADER_LEN, PackFooter, PackHeader, PackKey, PackKind,
-    TRAILER_LEN, read_trailer,
+    BLOCK_LEN_MAX, BlobEntry, BlockEntry, HEADER_LEN, PACK_LEN_MAX, PackFooter, PackHeader,
+    PackKey, PackKind, TRAILER_LEN, read_trailer,
 };
 use devsnap_engine::seal::{Codec, Compressor, SealKey, commitment};
 use std::sync::OnceLock;
 
 /// The header of the pack that every target here works on.
-fn header() -> &'static PackHeader {
+pub(crate) fn header() -> &'static PackHeader {
     static HEADER: OnceLock<PackHeader> = OnceLock::new();
     HEADER.get_or_init(|| PackHeader {
         kind: PackKind::Data,
@@ -53,56 +53,97 @@ pub fn pack_trailer(data: &[u8]) {
 pub(crate) fn trailer_seeds() -> Vec<Vec<u8>> {
     let seed = |position: u64, len: u32| {
         let pack_len = position + u64::from(len) + TRAILER_LEN as u64;
-        let numbers = [position.to_le_bytes().as_slice(), &len.to_le_bytes(), &[0; 4]].concat();
-        [numbers.as_slice(), b"PACKEND1", &pack_len.to_le_bytes()].concat()
+        [trailer(position, len).as_slice(), &pack_len.to_le_bytes()].concat()
     };
     vec![seed(124, 1008), seed(32 << 20, 4080), seed(HEADER_LEN as u64, 0)]
+}
+
+/// The trailer of a pack whose footer of `len` bytes stands at `position`.
+pub(crate) fn trailer(position: u64, len: u32) -> [u8; TRAILER_LEN] {
+    let numbers = [position.to_le_bytes().as_slice(), &len.to_le_bytes(), &[0; 4]].concat();
+    let trailer = [numbers.as_slice(), b"PACKEND1"].concat();
+    trailer.try_into().expect("because that is how long it is")
 }
 
 /// Where the footer stands: the pack is as long as a full one.
 const POSITION: u64 = 32 << 20;
 
-fn footer_key() -> SealKey {
+/// A footer's seal: its key, and what is bound to it.
+fn footer_seal(header: &[u8; HEADER_LEN], position: u64) -> (SealKey, Vec<u8>) {
+    let salt = &header[28..60];
     let mut hasher = blake3::Hasher::new_keyed(keys().index_key());
-    hasher.update(b"devsnap 2026-11 v1 pack footer");
-    hasher.update(&SALT);
-    SealKey::new(hasher.finalize().as_bytes())
+    hasher.update(b"devsnap 2026-11 v1 pack footer").update(salt);
+    let bound = [HERE.as_bytes().as_slice(), header, &position.to_le_bytes()].concat();
+    (SealKey::new(hasher.finalize().as_bytes()), bound)
 }
 
-fn footer_bound() -> Vec<u8> {
-    [HERE.as_bytes().as_slice(), &header().encode(), &POSITION.to_le_bytes()].concat()
+/// The sealed footer with this text in a pack with this header.
+pub(crate) fn seal_footer(header: &[u8; HEADER_LEN], position: u64, text: &[u8]) -> Vec<u8> {
+    let (key, bound) = footer_seal(header, position);
+    let mut sealed = text.to_vec();
+    key.seal(0, &bound, &mut sealed);
+    sealed
 }
 
-/// Blobs lie inside blocks and blocks inside the pack. Input: the footer's plaintext.
-pub fn pack_footer(data: &[u8]) {
-    let _ = PackFooter::open(keys(), header(), POSITION, data);
-    let mut sealed = data.to_vec();
-    footer_key().seal(0, &footer_bound(), &mut sealed);
-    let Ok(footer) = PackFooter::open(keys(), header(), POSITION, &sealed) else {
-        return;
-    };
+/// Blobs lie inside blocks and blocks, in order and apart, inside the pack.
+pub(crate) fn check_footer(footer: &PackFooter, position: u64) {
     let mut end = HEADER_LEN as u64;
     for block in &footer.blocks {
         assert!(u64::from(block.offset) >= end, "blocks are in order and apart");
         end = u64::from(block.offset) + u64::from(block.stored_len);
-        assert!(end <= POSITION && block.raw_len <= BLOCK_LEN_MAX);
+        assert!(end <= position && block.raw_len <= BLOCK_LEN_MAX);
     }
     for blob in &footer.blobs {
         let block = footer.blocks[blob.block as usize];
         assert!(u64::from(blob.offset) + u64::from(blob.len) <= u64::from(block.raw_len));
         assert_ne!(block.stored_len, 0, "a blob is in a block that was written");
     }
+}
+
+/// The same footer as it is written: where an ordinal stands that was spent in vain is not kept.
+pub(crate) fn as_written(footer: &PackFooter) -> PackFooter {
+    let mut footer = footer.clone();
+    let mut end = HEADER_LEN as u32;
+    for block in &mut footer.blocks {
+        if block.stored_len == 0 {
+            block.offset = end;
+        }
+        end = block.offset + block.stored_len;
+    }
+    footer
+}
+
+/// A footer that opens is sound and is sealed so that it opens again. Input: the footer's
+/// plaintext.
+pub fn pack_footer(data: &[u8]) {
+    let _ = PackFooter::open(keys(), header(), POSITION, data);
+    let sealed = seal_footer(&header().encode(), POSITION, data);
+    let Ok(footer) = PackFooter::open(keys(), header(), POSITION, &sealed) else {
+        return;
+    };
+    check_footer(&footer, POSITION);
     let again = footer.seal(keys(), header(), POSITION);
     let again = PackFooter::open(keys(), header(), POSITION, &again).expect("because it was read");
-    assert_eq!(again.blobs, footer.blobs);
-    // Where an ordinal that was spent in vain stands is not kept.
-    let written = |footer: &PackFooter| -> Vec<BlockEntry> {
-        footer.blocks.iter().copied().filter(|block| block.stored_len > 0).collect()
-    };
-    assert_eq!(written(&again), written(&footer));
+    assert_eq!(again, as_written(&footer));
 }
 
 pub(crate) fn footer_seeds() -> Vec<Vec<u8>> {
+    footer_seeds_at(POSITION)
+}
+
+/// Plaintexts of footers that stand at `position`.
+pub(crate) fn footer_seeds_at(position: u64) -> Vec<Vec<u8>> {
+    let (key, bound) = footer_seal(&header().encode(), position);
+    let plaintext = |footer: PackFooter| {
+        let mut sealed = footer.seal(keys(), header(), position);
+        let opened = key.open(0, &bound, &mut sealed);
+        opened.expect("because it was sealed above").to_vec()
+    };
+    footers().map(plaintext).to_vec()
+}
+
+/// An empty footer, and one with a block that was never written.
+pub(crate) fn footers() -> [PackFooter; 2] {
     let blocks = vec![
         BlockEntry { offset: 124, stored_len: 5017, raw_len: 9000 },
         BlockEntry::default(),
@@ -115,13 +156,32 @@ pub(crate) fn footer_seeds() -> Vec<Vec<u8>> {
         len,
     };
     let blobs = vec![blob(1, 0, 0, 4000), blob(2, 0, 4000, 5000), blob(3, 2, 0, 283)];
-    let footers = [PackFooter::default(), PackFooter { blocks, blobs }];
-    let plaintext = |footer: &PackFooter| {
-        let mut sealed = footer.seal(keys(), header(), POSITION);
-        let opened = footer_key().open(0, &footer_bound(), &mut sealed);
-        opened.expect("because it was sealed above").to_vec()
+    [PackFooter::default(), PackFooter { blocks, blobs }]
+}
+
+/// A list of blocks and blobs has one spelling, but for the places of blocks that were never
+/// written. Input: where the blocks end (4 bytes), the list.
+pub fn pack_list(data: &[u8]) {
+    let Some((position, list)) = data.split_first_chunk::<4>() else {
+        return;
     };
-    footers.iter().map(plaintext).collect()
+    let position = u64::from(u32::from_le_bytes(*position)).min(PACK_LEN_MAX);
+    let Ok(footer) = PackFooter::decode_list(list, position) else {
+        return;
+    };
+    check_footer(&footer, position);
+    let kept = as_written(&footer);
+    let again = footer.encode_list();
+    if kept == footer {
+        assert_eq!(again, list);
+    }
+    assert_eq!(PackFooter::decode_list(&again, position), Ok(kept));
+}
+
+pub(crate) fn pack_list_seeds() -> Vec<Vec<u8>> {
+    let seed =
+        |footer: PackFooter| [6400u32.to_le_bytes().as_slice(), &footer.encode_list()].concat();
+    footers().map(seed).to_vec()
 }
 
 /// A block that opens has the length that was promised. Input: that length (4 bytes), then the

@@ -1,10 +1,12 @@
 //! Small sealed objects, slots, and the recovery key on paper.
-use crate::fixed::{HERE, SALT, SUITE, VERSION, keys, secret, signer};
+use crate::fixed::{HERE, SALT, keys, object_around, object_of, root, secret, signer};
+use argon2::{Algorithm, Argon2, Params, Version};
 use devsnap_engine::backend::ObjectKind;
 use devsnap_engine::seal::{
-    KdfCost, OBJECT_HEADER_LEN, RecoveryKey, RootSecret, SealKey, Slot, SlotKind, SlotSecrets,
-    code_of, commitment, open_object, seal_object,
+    Compressor, KdfCost, RecoveryKey, SealKey, Slot, SlotKind, commitment, open_object,
 };
+use serde::Serialize;
+use serde_bytes::ByteBuf;
 
 const MAX_BYTES: usize = 1 << 20;
 
@@ -14,14 +16,7 @@ pub fn object(data: &[u8]) {
     if let Ok(plain) = open_object(keys(), ObjectKind::Note, data, MAX_BYTES) {
         assert!(plain.len() <= MAX_BYTES);
     }
-    let key = *blake3::keyed_hash(keys().index_key(), &SALT).as_bytes();
-    let kind = [SUITE, code_of(ObjectKind::Note)];
-    let header = [b"DEVSNAPO".as_slice(), &VERSION, &kind, &SALT, &commitment(&key)].concat();
-    assert_eq!(header.len(), OBJECT_HEADER_LEN);
-    let mut text = data.to_vec();
-    let bound = [HERE.as_bytes().as_slice(), &header].concat();
-    SealKey::new(&key).seal(0, &bound, &mut text);
-    let object = [header, text].concat();
+    let object = object_around(ObjectKind::Note, data);
     if let Ok(plain) = open_object(keys(), ObjectKind::Note, &object, MAX_BYTES) {
         assert!(plain.len() <= MAX_BYTES);
         let length = u32::from_le_bytes(data[1..5].try_into().expect("because it was read"));
@@ -30,20 +25,65 @@ pub fn object(data: &[u8]) {
 }
 
 pub(crate) fn object_seeds() -> Vec<Vec<u8>> {
-    let sealed = seal_object(keys(), ObjectKind::Note, &b"keep this one ".repeat(30));
     let frame = {
-        let mut compressor = devsnap_engine::seal::Compressor::new().expect("because of memory");
+        let mut compressor = Compressor::new().expect("because there is memory for one");
         compressor.compress(vec![b'x'; 5000]).1
     };
     vec![
-        sealed.expect("because there are random bytes"),
+        object_of(ObjectKind::Note, &b"keep this one ".repeat(30)),
         b"\x00\x05\x00\x00\x00words".to_vec(),
         [b"\x01\x88\x13\x00\x00".as_slice(), &frame].concat(),
     ]
 }
 
-fn secrets() -> SlotSecrets {
-    SlotSecrets { root: RootSecret::from_bytes([2; 32]), recipient: secret(), signer: signer() }
+/// Opens the slot with a password.
+pub(crate) const PASSWORD: &[u8] = b"right";
+
+/// Opens the other one, as it stands on paper.
+const PAPER: &str = "810M-4GT4-8N34-EJ29-995M-RKAE-9X85-2MJK-AHAN-CNTR-B5D5-PQ2X-BSFH-HG9X";
+
+fn recovery() -> RecoveryKey {
+    RecoveryKey::from_paper(PAPER).expect("because its checksum is right")
+}
+
+#[derive(Serialize)]
+struct WrittenSlot {
+    kind: SlotKind,
+    salt: ByteBuf,
+    committed: ByteBuf,
+    wrapped: ByteBuf,
+}
+
+/// A slot under the key that `stretched` leads to; the engine's own would be salted anew each time.
+fn slot_under(kind: SlotKind, stretched: &[u8; 32]) -> WrittenSlot {
+    let mut hasher = blake3::Hasher::new_derive_key("devsnap 2026-11 v1 slot wrapping key");
+    hasher.update(HERE.as_bytes()).update(&SALT).update(stretched);
+    let key = *hasher.finalize().as_bytes();
+    let mut wrapped = [*root().as_bytes(), *secret().as_bytes(), *signer().seed()].concat();
+    SealKey::new(&key).seal(0, HERE.as_bytes(), &mut wrapped);
+    let [salt, committed] = [SALT, commitment(&key)].map(ByteBuf::from);
+    WrittenSlot { kind, salt, committed, wrapped: ByteBuf::from(wrapped) }
+}
+
+fn slots() -> [WrittenSlot; 2] {
+    let KdfCost { memory_kib, passes, lanes } = KdfCost::CHEAP;
+    let params = Params::new(memory_kib, passes, lanes, Some(32)).expect("because it is sane");
+    let mut stretched = [0; 32];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(PASSWORD, &SALT, &mut stretched)
+        .expect("because the cost is a sane one");
+    let by_recovery = *blake3::hash(recovery().phrase()).as_bytes();
+    [
+        slot_under(SlotKind::Password(KdfCost::CHEAP), &stretched),
+        slot_under(SlotKind::Recovery, &by_recovery),
+    ]
+}
+
+/// Whether a fuzzer can try a phrase: dear costs that are refused cost nothing, but honest ones
+/// in between cannot be paid thousands of times.
+pub(crate) fn is_affordable(slot: &Slot) -> bool {
+    let work = |cost: KdfCost| u64::from(cost.memory_kib) * u64::from(cost.passes);
+    !matches!(slot.kind, SlotKind::Password(cost) if (512..=16 << 20).contains(&work(cost)))
 }
 
 /// A slot that decodes is spelt so that it decodes again, and one that asks for too much is refused.
@@ -54,26 +94,20 @@ pub fn slot(data: &[u8]) {
     let again = rmp_serde::to_vec_named(&slot).expect("because a slot has a MessagePack form");
     let again: Slot = rmp_serde::from_slice(&again).expect("because it was just written");
     assert_eq!(again, slot);
-    // Costs in between are honest ones, which a fuzzer cannot pay thousands of times.
-    let work = |cost: KdfCost| u64::from(cost.memory_kib) * u64::from(cost.passes);
-    match slot.kind {
-        SlotKind::Password(cost) if (512..=16 << 20).contains(&work(cost)) => {}
-        _ => drop(slot.open(HERE, b"right")),
+    if is_affordable(&slot) {
+        let _ = slot.open(HERE, PASSWORD);
     }
 }
 
 pub(crate) fn slot_seeds() -> Vec<Vec<u8>> {
-    let recovery = RecoveryKey::generate().expect("because there are random bytes");
-    let slots = [
-        Slot::for_password(HERE, b"right", KdfCost::CHEAP, &secrets()),
-        Slot::for_recovery(HERE, &recovery, &secrets()),
-    ];
-    slots
-        .into_iter()
-        .map(|slot| slot.expect("because the cost is a sane one"))
-        .flat_map(|slot| [rmp_serde::to_vec_named(&slot), rmp_serde::to_vec(&slot)])
-        .map(|bytes| bytes.expect("because a slot has a MessagePack form"))
-        .collect()
+    let both = |slot: WrittenSlot| [rmp_serde::to_vec_named(&slot), rmp_serde::to_vec(&slot)];
+    let seeds = slots().into_iter().flat_map(both);
+    seeds.map(|bytes| bytes.expect("because every field has a form")).collect()
+}
+
+/// Slots as they stand in a config: an array of maps.
+pub(crate) fn config_slots() -> Vec<u8> {
+    rmp_serde::to_vec_named(&slots()).expect("because every field has a form")
 }
 
 /// A recovery key that is read from paper is written so that it is read again.
@@ -86,8 +120,7 @@ pub fn recovery_key(data: &[u8]) {
 }
 
 pub(crate) fn recovery_key_seeds() -> Vec<Vec<u8>> {
-    let key = RecoveryKey::generate().expect("because there are random bytes");
-    let paper = key.to_paper().as_bytes().to_vec();
+    let paper = PAPER.as_bytes().to_vec();
     let lower = paper.to_ascii_lowercase().into_iter().filter(|&c| c != b'-').collect();
     vec![paper, lower]
 }

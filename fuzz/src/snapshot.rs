@@ -1,5 +1,5 @@
 //! Snapshots.
-use crate::fixed::{HERE, signer};
+use crate::fixed::{HERE, SIGNED_LEN, certified, signed, signer};
 use devsnap_engine::id::{BlobId, SessionId, SnapshotId};
 use devsnap_engine::node::Time;
 use devsnap_engine::path::TreePath;
@@ -9,41 +9,35 @@ use devsnap_engine::snapshot::{
 };
 use devsnap_engine::tree::PageRef;
 
-/// How many bytes stand before the map: public key and signature.
-const SIGNED_LEN: usize = 96;
-
 /// A snapshot that is accepted survives being written again. Input: the map that is signed.
 pub fn snapshot(data: &[u8]) {
-    let signer = signer();
-    let certified = |public: &[u8; 32]| (*public == signer.public()).then(|| signer.writer());
     assert!(snapshots::decode(data, HERE, |_| None).is_err());
-    let signature = signer.sign(HERE, "snapshot", data);
-    let bytes = [signer.public().as_slice(), &signature, data].concat();
-    if let Ok(read) = snapshots::decode(&bytes, HERE, certified) {
-        let again = snapshots::encode(&read, HERE, &signer);
+    if let Ok(read) = snapshots::decode(&signed("snapshot", data), HERE, certified) {
+        let again = snapshots::encode(&read, HERE, &signer());
         let again = snapshots::decode(&again, HERE, certified).expect("because it was just read");
         assert_eq!(again, read);
         assert!(!read.lineage().is_empty());
     }
 }
 
-pub(crate) fn seeds() -> Vec<Vec<u8>> {
+/// A snapshot of a device, with something in every field but one.
+pub(crate) fn of_device(udid: &str, name: &str, secs: i64) -> Snapshot {
     let device = Origin::Device(DeviceIdentity {
-        udid: "00008130-000A1B2C3D4E5678".to_owned(),
-        name: "Ann\u{2019}s iPhone".to_owned(),
+        udid: udid.to_owned(),
+        name: name.to_owned(),
         product_type: "iPhone16,1".to_owned(),
         os_version: "26.1".to_owned(),
         os_build: "23B85".to_owned(),
         encrypted: true,
         full: false,
-        backup_at: Some(Time { secs: 1_700_000_000, nanos: 5 }),
+        backup_at: Some(Time { secs, nanos: 5 }),
         host: "desk".to_owned(),
     });
     let root = BlobId::from_bytes([6; 32]);
     let path = TreePath::from_slashed(b"a/b").expect("because it is a path");
-    let of_device = Snapshot {
+    Snapshot {
         origin: device,
-        taken_at: Time { secs: 1_700_000_000, nanos: 0 },
+        taken_at: Time { secs, nanos: 0 },
         utc_offset_secs: 3600,
         root: Some(PageRef { id: root, level: 2, entries: 7, size_bytes: 8 }),
         parent: Some(SnapshotId::from_bytes([2; 32])),
@@ -58,7 +52,11 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         sequence: 9,
         previous: None,
         program: "devsnap 0.1.0".to_owned(),
-    };
+    }
+}
+
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    let of_device = of_device("00008130-000A1B2C3D4E5678", "Ann\u{2019}s iPhone", 1_700_000_000);
     let mut of_folder = of_device.clone();
     of_folder.origin = Origin::Folder { host: "desk".to_owned(), path: b"/home/\xff".to_vec() };
     of_folder.completeness = Completeness::Complete;

@@ -9,22 +9,30 @@ use std::cell::{Cell, RefCell};
 
 /// A store of pages named by their number, that gives out at most so many: a page may name one
 /// child a thousand times, and a tree of such pages has more entries than a fuzzer has time.
-struct Pages {
+pub(crate) struct Pages {
     pages: RefCell<Vec<Bytes>>,
     reads_left: Cell<u32>,
 }
 
-const READS_MAX: u32 = 2000;
+pub(crate) const READS_MAX: u32 = 2000;
 
-fn name(number: usize) -> BlobId {
+pub(crate) fn name(number: usize) -> BlobId {
     let mut bytes = [0; 32];
     bytes[..2].copy_from_slice(&(number as u16).to_le_bytes());
     BlobId::from_bytes(bytes)
 }
 
 impl Pages {
-    fn new(pages: Vec<Bytes>) -> Self {
+    pub(crate) fn new(pages: Vec<Bytes>) -> Self {
         Pages { pages: RefCell::new(pages), reads_left: Cell::new(READS_MAX) }
+    }
+
+    /// Appends every page behind its length, as [`take_pages`] takes them.
+    pub(crate) fn put_all(&self, out: &mut Vec<u8>) {
+        for page in self.pages.borrow().iter() {
+            out.extend_from_slice(&(page.len() as u16).to_le_bytes());
+            out.extend_from_slice(page);
+        }
     }
 }
 
@@ -91,13 +99,18 @@ fn take_tree(data: &[u8]) -> Option<(PageRef, Vec<Bytes>)> {
     let (number, rest) = data.split_first_chunk::<2>()?;
     let (&level, rest) = rest.split_first()?;
     let (entries, rest) = rest.split_first_chunk::<8>()?;
-    let (size, mut rest) = rest.split_first_chunk::<8>()?;
+    let (size, rest) = rest.split_first_chunk::<8>()?;
     let root = PageRef {
         id: name(usize::from(u16::from_le_bytes(*number))),
         level,
         entries: u64::from_le_bytes(*entries),
         size_bytes: u64::from_le_bytes(*size),
     };
+    Some((root, take_pages(rest)))
+}
+
+/// The pages that stand behind each other, each behind its length (2 bytes).
+pub(crate) fn take_pages(mut rest: &[u8]) -> Vec<Bytes> {
     let mut pages = Vec::new();
     while let Some((len, after)) = rest.split_first_chunk::<2>() {
         let len = usize::from(u16::from_le_bytes(*len)).min(after.len());
@@ -105,7 +118,7 @@ fn take_tree(data: &[u8]) -> Option<(PageRef, Vec<Bytes>)> {
         pages.push(Bytes::copy_from_slice(page));
         rest = after;
     }
-    Some((root, pages))
+    pages
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
@@ -120,9 +133,6 @@ fn seed(count: u64) -> Option<Vec<u8>> {
     seed.push(root.level);
     seed.extend_from_slice(&root.entries.to_le_bytes());
     seed.extend_from_slice(&root.size_bytes.to_le_bytes());
-    for page in store.pages.borrow().iter() {
-        seed.extend_from_slice(&(page.len() as u16).to_le_bytes());
-        seed.extend_from_slice(page);
-    }
+    store.put_all(&mut seed);
     Some(seed)
 }

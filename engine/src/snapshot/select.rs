@@ -85,8 +85,7 @@ pub fn select<'a>(
     let which = selector.which.as_str();
     let none_fits = || SelectError::NoneFits(which.to_owned());
     if let Some(back) = steps_back(which) {
-        let at = found.len().checked_sub(1 + back).ok_or_else(none_fits)?;
-        return Ok(found[at]);
+        return found.iter().rev().nth(back).copied().ok_or_else(none_fits);
     }
     if let Some(named) = by_prefix(&found, which)? {
         return Ok(named);
@@ -228,6 +227,7 @@ mod tests {
     fn what_fits_none_or_several_is_refused_in_words() {
         for (text, sentence) in [
             ("latest~5", "no snapshot is `latest~5`"),
+            ("latest~18446744073709551615", "no snapshot is `latest~18446744073709551615`"),
             ("2026-10-01", "no snapshot is `2026-10-01`"),
             ("no-such-tag", "no snapshot is `no-such-tag`"),
             ("nobody@latest", "no snapshot is of `nobody`"),

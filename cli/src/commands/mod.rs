@@ -10,6 +10,7 @@ mod ls;
 mod man;
 mod paths;
 mod restore;
+mod set_source;
 mod show;
 mod snapshot;
 mod snapshots;

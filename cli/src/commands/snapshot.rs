@@ -1,5 +1,6 @@
 //! `devsnap snapshot`: keeps a folder, or a device's backup folder, as it is now.
 use super::Session;
+use super::set_source::SetSource;
 use crate::args::SnapshotArgs;
 use crate::failure::{ExitCode, Failure};
 use crate::patterns;
@@ -12,6 +13,7 @@ use devsnap_engine::node::Time;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::Progress;
 use devsnap_engine::snapshot::{DeviceIdentity, Origin};
+use devsnap_engine::source::Source;
 use globset::GlobSet;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -19,10 +21,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// What goes wrong when nothing is wrong with the files, but the device wrote meanwhile.
-const CHANGED_MEANWHILE: &str = "the device's backup changed while it was read: this snapshot may \
-    mix two backups; make another when the device is done";
 
 pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode, Failure> {
     let exclude = patterns::compile(&args.exclude)?;
@@ -36,24 +34,28 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
 
     let repository = session.open_repository()?;
     folder_options.not_into = own_folders_in(session, &folder)?;
-    let mut source = FolderSource::new(folder.clone(), folder_options);
+    let source = FolderSource::new(folder.clone(), folder_options);
     let watch: Arc<dyn Progress> = Arc::new(session.report.watch());
-    let made = create_snapshot(&repository, &mut source, &options, &watch, session.interrupt);
+    let mut make = |source: &mut dyn Source| {
+        create_snapshot(&repository, source, &options, &watch, session.interrupt)
+    };
+    let (made, is_torn) = match set {
+        None => (make(&mut { source })?, false),
+        Some(set) => {
+            let mut source = SetSource::new(source, folder, set);
+            (make(&mut source)?, source.is_torn())
+        }
+    };
     drop(watch);
-    let made = made?;
 
     for fault in made.faults.kept() {
         session.report.fault(fault);
-    }
-    let is_torn = set.is_some_and(|before| changed_since(&folder, &before));
-    if is_torn {
-        session.report.warn(CHANGED_MEANWHILE);
     }
     session.report.summary(
         || for_programs(&made, args.dry_run, is_torn),
         || for_people(&made, args.dry_run),
     )?;
-    let whole = made.named.snapshot.is_complete() && made.faults.total() == 0 && !is_torn;
+    let whole = made.named.snapshot.is_complete() && made.faults.total() == 0;
     Ok(if whole { ExitCode::Done } else { ExitCode::Incomplete })
 }
 
@@ -106,11 +108,6 @@ fn announce(session: &Session<'_>, set: &BackupSet, take_unfinished: bool) -> Re
         return Ok(());
     }
     Ok(set.require_finished()?)
-}
-
-/// Whether the set is not what it was, or cannot be looked at any more.
-fn changed_since(folder: &Path, before: &BackupSet) -> bool {
-    !matches!(BackupSet::recognise(folder), Ok(Some(after)) if after == *before)
 }
 
 /// A device's set is rooted at its UDID, whatever its folder is called.
@@ -246,20 +243,6 @@ mod tests {
         assert_eq!(identity.udid, UDID);
         assert_eq!((identity.name.as_str(), identity.encrypted), ("Anna’s iPhone", true));
         assert_eq!(identity.backup_at.map(|at| at.secs), Some(set.backup_date.as_second()));
-    }
-
-    #[test]
-    fn a_set_that_was_written_to_meanwhile_is_noticed() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = BackupSetFixture::new(1).write(root.path()).unwrap();
-        let before = BackupSet::recognise(&folder).unwrap().unwrap();
-        assert!(!changed_since(&folder, &before));
-
-        BackupSetFixture::new(1).stopped_while("moving").write(root.path()).unwrap();
-        assert!(changed_since(&folder, &before));
-
-        std::fs::remove_dir_all(&folder).unwrap();
-        assert!(changed_since(&folder, &before));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::plist_guard::{BadPlist, PlistLimits, read_keys};
 use crate::udid::Udid;
 
 /// What a snapshot needs of it. The keybag stays in the file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Manifest {
     pub(super) udid: Option<Udid>,
     pub(super) encrypted: Option<bool>,

@@ -121,9 +121,19 @@ impl BackupSet {
             return Ok(None);
         }
         let info = parse(&folder, SetFile::Info, Info::parse)?;
-        let manifest = parse(&folder, SetFile::Manifest, Manifest::parse)?;
         let status = parse(&folder, SetFile::Status, Status::parse)?;
-        let database_is_plain = folder.database_is_plain()?;
+        // Until a first session moves them into place, the device's own files lie in `Snapshot/`.
+        let may_lack = |file: SetFile| -> Result<bool> {
+            Ok(status.state != SnapshotState::Finished && !folder.has(file.name())?)
+        };
+        let manifest = match may_lack(SetFile::Manifest)? {
+            true => Manifest::default(),
+            false => parse(&folder, SetFile::Manifest, Manifest::parse)?,
+        };
+        let database_is_plain = match may_lack(SetFile::Database)? {
+            true => !manifest.encrypted.unwrap_or(false),
+            false => folder.database_is_plain()?,
+        };
 
         let mut oddities = Vec::new();
         let udid = choose_udid(&manifest, &info, named_as, &mut oddities).ok_or_else(|| {

@@ -42,9 +42,15 @@ impl Session {
     /// As [`Backend::put`](crate::backend::Backend::put); a mark that could not be read.
     pub fn open(repository: &Repository, program: &str) -> Result<Session> {
         let session = Session { marked: true, ..Session::rehearse(repository, program)? };
-        session.put("open")?;
-        session.repository.note_condemned()?;
-        Ok(session)
+        let opened = session.put("open").and_then(|()| session.repository.note_condemned());
+        match opened {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                // It may be there in spite of the error, and no sweeper need wait for it.
+                let _ = session.end_without_snapshot();
+                Err(error)
+            }
+        }
     }
 
     /// A session that puts no marks: nothing may be stored in it.

@@ -252,7 +252,8 @@ fn a_phones_backup_shows_its_device_and_an_unfinished_one_is_refused() {
 
     BackupSetFixture::new(1).stopped_while("moving").write(&home.at("data")).unwrap();
     ends_with(&home.run(&["snapshot", folder]), 1, "--allow-unfinished");
-    home.done(&["snapshot", folder, "--allow-unfinished"]);
+    ends_with(&home.run(&["snapshot", folder, "--allow-unfinished"]), 3, "not finished (moving)");
+    assert!(home.done(&["snapshots"]).contains("incomplete"), "and it says so for ever");
     home.done(&["snapshot", folder, "--as-folder"]);
 }
 

@@ -79,6 +79,19 @@ fn an_unfinished_set_is_recognised_and_says_how_far_it_came() {
 }
 
 #[test]
+fn a_first_backup_that_was_cut_off_is_unfinished_and_not_damaged() {
+    let (_root, folder) = written(&BackupSetFixture::new(1).stopped_while("uploading"));
+    for file in ["Manifest.db", "Manifest.plist"] {
+        fs::remove_file(folder.join(file)).unwrap();
+        let set = recognised(&folder);
+        assert_eq!(set.state, SnapshotState::Uploading);
+        assert_eq!(set.udid.as_str(), UDID, "Info.plist names the device");
+        let error = set.require_finished().unwrap_err();
+        assert_eq!(error.kind(), DeviceErrorKind::UnfinishedBackupSet);
+    }
+}
+
+#[test]
 fn a_set_keeps_its_udid_under_any_name() {
     let (root, folder) = written(&BackupSetFixture::new(1));
     for name in ["copy of my phone", "00008030-001A2B3C4D5E6F78-20261101-200400", OLD_UDID] {

@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
     folder_options.not_into = own_folders_in(session, &folder)?;
     let source = FolderSource::new(folder.clone(), folder_options);
     let watch: Arc<dyn Progress> = Arc::new(session.report.watch());
-    let mut make = |source: &mut dyn Source| {
+    let make = |source: &mut dyn Source| {
         create_snapshot(&repository, source, &options, &watch, session.interrupt)
     };
     let (made, is_torn) = match set {

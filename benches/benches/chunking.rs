@@ -7,10 +7,12 @@
 //! - `fastcdc`: the crate's own cutter with its public tables and the same sizes, over bytes that
 //!   lie in memory whole. It copies nothing.
 //! - `naming`: keyed BLAKE3 of each MiB, on one thread: what is done to every byte next.
+mod clock;
+
 use std::convert::Infallible;
 use std::hint::black_box;
-use std::time::Duration;
 
+use clock::Clock;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use devsnap_benches::samples::Samples;
 use devsnap_engine::chunker::{Chunker, ChunkerParams, Cutter};
@@ -22,16 +24,12 @@ const SAMPLE_LEN: usize = 32 << 20;
 const READ_LEN: usize = 256 << 10;
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .sample_size(30)
-        .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(4))
-        .configure_from_args();
+    let mut criterion = clock::criterion(30, 4);
     chunking(&mut criterion);
     criterion.final_summary();
 }
 
-fn chunking(criterion: &mut Criterion) {
+fn chunking(criterion: &mut Criterion<Clock>) {
     let samples = Samples::make(SAMPLE_LEN).expect("because there is room for temporary files");
     let keys = devsnap_benches::keys().expect("because the keys are good ones");
     let cutter = Cutter::new(ChunkerParams::STANDARD, keys.gear_key());

@@ -5,11 +5,13 @@
 //! The file lies in the folder for temporary files. What commits (`record`, `add_segments`) waits
 //! for that disk: with `TMPDIR=/dev/shm` it waits for none, and the numbers are those of the
 //! processor.
+mod clock;
+
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Duration;
 
-use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
+use clock::Clock;
+use criterion::{BatchSize, BenchmarkGroup, Throughput};
 use devsnap_engine::id::{BlobId, PackId, RepositoryId, SegmentId, SessionId};
 use devsnap_engine::index::{Claim, Index, IndexSegment, IndexedPack};
 use devsnap_engine::pack::{BlobEntry, BlockEntry, HEADER_LEN, PackFooter, PackHeader, PackKind};
@@ -27,11 +29,7 @@ const PACKS_PER_SEGMENT: usize = 20;
 const LOOK_UPS: u64 = 1000;
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(6))
-        .configure_from_args();
+    let mut criterion = clock::criterion(10, 6);
     let keys = devsnap_benches::keys().expect("because the keys are good ones");
     let packs: Vec<IndexedPack> = (0..BLOBS / BLOBS_PER_PACK).map(pack).collect();
     let mut group = criterion.benchmark_group("index");
@@ -41,7 +39,7 @@ fn main() {
     criterion.final_summary();
 }
 
-fn writing(group: &mut BenchmarkGroup<'_, WallTime>, keys: &Keys, packs: &[IndexedPack]) {
+fn writing(group: &mut BenchmarkGroup<'_, Clock>, keys: &Keys, packs: &[IndexedPack]) {
     group.throughput(Throughput::Elements(BLOBS));
     group.bench_function("record", |bench| {
         let record = |empty: Opened| {
@@ -79,7 +77,7 @@ fn writing(group: &mut BenchmarkGroup<'_, WallTime>, keys: &Keys, packs: &[Index
     });
 }
 
-fn looking_up(group: &mut BenchmarkGroup<'_, WallTime>, keys: &Keys, packs: &[IndexedPack]) {
+fn looking_up(group: &mut BenchmarkGroup<'_, Clock>, keys: &Keys, packs: &[IndexedPack]) {
     let full = Opened::new(keys);
     full.index.add_segments(&segments(packs)).expect("because the disk has room");
     // Names are hashes: one number after another is any place in the table.

@@ -9,9 +9,11 @@
 //! - `seal`: compress, encrypt, open again and name what came out: all a worker does to a block
 //!   between its claim and the packer;
 //! - `open`: decrypt, decompress and name: all that reading a block does.
-use std::hint::black_box;
-use std::time::Duration;
+mod clock;
 
+use std::hint::black_box;
+
+use clock::Clock;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use devsnap_benches::samples::Samples;
 use devsnap_engine::id::{BlobId, SessionId};
@@ -25,16 +27,12 @@ const BUNDLE_LEN: usize = 256 << 10;
 const BLOCKS: usize = 16;
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .sample_size(30)
-        .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(4))
-        .configure_from_args();
+    let mut criterion = clock::criterion(30, 4);
     sealing(&mut criterion);
     criterion.final_summary();
 }
 
-fn sealing(criterion: &mut Criterion) {
+fn sealing(criterion: &mut Criterion<Clock>) {
     let samples =
         Samples::make(CHUNK_LEN * BLOCKS).expect("because there is room for temporary files");
     let keys = devsnap_benches::keys().expect("because the keys are good ones");

@@ -6,11 +6,14 @@
 //! packs while they are written, the local index, what is restored. A restore syncs what it wrote;
 //! in a folder in memory it waits for no disk, and the numbers are those of the processor.
 //! Bytes a second are those of the folder, also where hardly any were read.
+mod clock;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
+use clock::Clock;
+use criterion::{BatchSize, BenchmarkGroup, Throughput};
 use devsnap_benches::samples::files_below;
 use devsnap_benches::store::Store;
 use devsnap_engine::chunker::ChunkerParams;
@@ -30,11 +33,7 @@ const SET: PhoneLike = PhoneLike { seed: 1, files: 2000, total_bytes: 96 << 20 }
 const SETTLING: Duration = Duration::from_millis(2500);
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_secs(2))
-        .measurement_time(Duration::from_secs(8))
-        .configure_from_args();
+    let mut criterion = clock::criterion(10, 8);
     let folder = tempdir();
     SET.write(folder.path()).expect("because there is room for temporary files");
     std::thread::sleep(SETTLING);
@@ -45,7 +44,7 @@ fn main() {
     criterion.final_summary();
 }
 
-fn run(group: &mut BenchmarkGroup<'_, WallTime>, folder: &Path) {
+fn run(group: &mut BenchmarkGroup<'_, Clock>, folder: &Path) {
     let empty = Store::new(ChunkerParams::STANDARD).expect("because memory is healthy");
     bench_snapshot(group, "first", &empty, folder);
 
@@ -70,12 +69,7 @@ fn run(group: &mut BenchmarkGroup<'_, WallTime>, folder: &Path) {
 }
 
 /// A snapshot of `folder` into a fresh copy of `store`, opening not counted.
-fn bench_snapshot(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
-    store: &Store,
-    folder: &Path,
-) {
+fn bench_snapshot(group: &mut BenchmarkGroup<'_, Clock>, name: &str, store: &Store, folder: &Path) {
     group.bench_function(name, |bench| {
         let opened = || {
             let store = store.copy().expect("because there is room for temporary files");

@@ -5,8 +5,10 @@ use crate::error::Result;
 use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
 use crate::target::{Present, Restored};
+use std::sync::atomic::Ordering;
 
-/// Removes from the folder at `place` every name that the snapshot does not have there.
+/// Removes from the folder at `place` every name that the snapshot does not have there, unless it
+/// is one that the snapshot could not read.
 ///
 /// # Errors
 ///
@@ -23,6 +25,10 @@ pub(super) fn clear(run: &Run<'_>, place: &TreePath) -> Result<()> {
     let Ok(folder) = run.options.subtree.concat(place) else {
         return Ok(());
     };
+    if run.unread.covers(&folder) {
+        run.has_spared.fetch_or(!names.is_empty(), Ordering::Relaxed);
+        return Ok(());
+    }
     // Both sides are sorted by name, so one pass over the folder tells which are the snapshot's.
     let mut kept = Names { entries: run.view.list(&folder), next: None };
     for name in names {
@@ -30,9 +36,13 @@ pub(super) fn clear(run: &Run<'_>, place: &TreePath) -> Result<()> {
         if kept.has(&name)? {
             continue;
         }
-        let Ok(path) = place.join(&name) else {
+        let (Ok(path), Ok(stored)) = (place.join(&name), folder.join(&name)) else {
             continue;
         };
+        if run.unread.has_within(&stored) {
+            run.has_spared.store(true, Ordering::Relaxed);
+            continue;
+        }
         if !run.options.dry_run
             && let Err(error) = run.target.remove(&path)
         {

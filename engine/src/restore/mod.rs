@@ -16,6 +16,7 @@ mod execute;
 mod file;
 mod folders;
 mod select;
+mod spared;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -28,10 +29,12 @@ use crate::path::TreePath;
 use crate::progress::{Fault, FaultKind, Phase, Progress};
 use crate::reader::SnapshotReader;
 use crate::repository::Repository;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Completeness, Snapshot};
 use crate::target::Target;
 use globset::GlobSet;
+use spared::Unread;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::BlobStore;
 
@@ -63,7 +66,8 @@ pub struct RestoreOptions {
     /// What becomes of files that are there.
     pub overwrite: Overwrite,
     /// Removes from the target what the snapshot (subtree) does not have; with `include` only
-    /// inside folders that it chooses whole.
+    /// inside folders that it chooses whole. What the snapshot could not read stays, with all that
+    /// stands below it.
     pub delete: bool,
     /// Counts and compares, and changes nothing.
     pub dry_run: bool,
@@ -98,7 +102,8 @@ pub struct RestoreReport {
 ///
 /// # Errors
 ///
-/// `NotFound` when the snapshot has no such subtree; `Damaged` when its tree cannot be read to the
+/// `NotFound` when the snapshot has no such subtree; `Invalid` for `delete` when the snapshot names
+/// only some of the paths that it could not read; `Damaged` when its tree cannot be read to the
 /// end (what was read before is brought back); `NoSpace`, `Interrupted`, and what reading the
 /// store meets. What is wrong with single paths is in the report.
 pub fn restore(
@@ -110,7 +115,9 @@ pub fn restore(
     interrupt: &Interrupt,
 ) -> Result<RestoreReport> {
     let view = repository.view(snapshot);
-    Run::new(repository, &view, target, options, progress, interrupt).restore()
+    Run::new(repository, &view, target, options, progress, interrupt)
+        .sparing(&snapshot.completeness)?
+        .restore()
 }
 
 /// Everything one restore needs, shared by its threads.
@@ -124,6 +131,10 @@ struct Run<'a> {
     report: Mutex<RestoreReport>,
     /// Groups of hard links whose first file could not be brought back.
     lost_groups: Mutex<HashSet<TreePath>>,
+    /// What is not removed whatever the options say.
+    unread: Unread,
+    /// Something was not removed because of `unread`.
+    has_spared: AtomicBool,
 }
 
 impl<'a> Run<'a> {
@@ -135,8 +146,26 @@ impl<'a> Run<'a> {
         progress: &'a dyn Progress,
         interrupt: &'a Interrupt,
     ) -> Self {
-        let (report, lost_groups) = (Mutex::default(), Mutex::default());
-        Run { store, view, target, options, progress, interrupt, report, lost_groups }
+        Run {
+            store,
+            view,
+            target,
+            options,
+            progress,
+            interrupt,
+            report: Mutex::default(),
+            lost_groups: Mutex::default(),
+            unread: Unread::default(),
+            has_spared: AtomicBool::new(false),
+        }
+    }
+
+    /// Leaves alone, while removing, what the snapshot could not read.
+    fn sparing(mut self, completeness: &Completeness) -> Result<Self> {
+        if self.options.delete {
+            self.unread = Unread::of(completeness)?;
+        }
+        Ok(self)
     }
 
     fn restore(self) -> Result<RestoreReport> {
@@ -158,6 +187,10 @@ impl<'a> Run<'a> {
             }
         }
         walked?;
+        if self.has_spared.load(Ordering::Relaxed) {
+            let remark = "what the snapshot could not read was not removed either";
+            self.tally(|report| report.remarks.push(remark.to_owned()));
+        }
         Ok(self.report.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -10,6 +10,7 @@ use crate::pack::{BlobLocation, BlockEntry};
 use crate::path::TreePath;
 use crate::progress::{FaultKind, Silent};
 use crate::reader::{Entries, SnapshotReader};
+use crate::snapshot::Completeness;
 use globset::{Glob, GlobSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -28,6 +29,8 @@ struct Shelf {
     damaged: HashSet<u32>,
     read: Mutex<Vec<Vec<u32>>>,
     nodes: BTreeMap<TreePath, Node>,
+    /// Paths that could not be read, and how many more there are.
+    unread: (Vec<TreePath>, u64),
 }
 
 fn id_of(bytes: &[u8]) -> BlobId {
@@ -72,7 +75,12 @@ impl Shelf {
     fn restore(&self, into: &TempDir, options: &RestoreOptions) -> Result<RestoreReport> {
         let target = FolderTarget::open(into.path(), &TargetOptions::default())?;
         let interrupt = Interrupt::new();
-        Run::new(self, self, &target, options, &Silent, &interrupt).restore()
+        let first: Vec<_> =
+            self.unread.0.iter().map(|path| (path.clone(), FaultKind::Unreadable)).collect();
+        let total = first.len() as u64 + self.unread.1;
+        Run::new(self, self, &target, options, &Silent, &interrupt)
+            .sparing(&Completeness::Incomplete { total, first })?
+            .restore()
     }
 }
 
@@ -239,7 +247,8 @@ fn include_brings_back_matches_with_the_folders_above_and_all_below() {
 #[test]
 fn delete_removes_only_inside_what_is_brought_back_whole() {
     for (include, removed) in [(None, 3), (include(&["a/deep"]), 1)] {
-        let (shelf, dir) = (small_tree(), TempDir::new().unwrap());
+        let (mut shelf, dir) = (small_tree(), TempDir::new().unwrap());
+        shelf.folder("");
         fs::create_dir_all(dir.path().join("a/deep")).unwrap();
         for name in ["stray", "a/stray", "a/deep/stray"] {
             fs::write(dir.path().join(name), b"x").unwrap();
@@ -253,7 +262,8 @@ fn delete_removes_only_inside_what_is_brought_back_whole() {
 
 #[test]
 fn a_dry_run_counts_the_same_and_touches_nothing() {
-    let (shelf, dir) = (small_tree(), TempDir::new().unwrap());
+    let (mut shelf, dir) = (small_tree(), TempDir::new().unwrap());
+    shelf.folder("");
     fs::write(dir.path().join("stray"), b"x").unwrap();
     let dry = RestoreOptions { dry_run: true, delete: true, ..RestoreOptions::default() };
     let would = shelf.restore(&dir, &dry).unwrap();
@@ -327,4 +337,41 @@ fn requests_bridge_small_gaps_and_stop_at_large_ones_other_packs_and_their_size(
         .collect();
     assert_eq!(ordinals, [vec![0, 1], vec![2], vec![0], vec![1]]);
     assert_eq!(requests(&pieces, 1_000_000)[0].pieces, [0..2, 2..3]);
+}
+
+#[test]
+fn delete_leaves_what_the_snapshot_could_not_read() {
+    let (mut shelf, dir) = (small_tree(), TempDir::new().unwrap());
+    shelf.folder("");
+    shelf.folder("a/locked");
+    shelf.unread.0 = vec![path("a/locked"), path("a/gone"), path("c/inner")];
+    for folder in ["a/locked/deep", "b/locked", "c"] {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+    }
+    for name in ["a/locked/mine", "a/locked/deep/mine", "a/gone", "b/locked/stray", "c/inner"] {
+        fs::write(dir.path().join(name), b"mine").unwrap();
+    }
+    let delete = RestoreOptions { delete: true, ..RestoreOptions::default() };
+    let report = shelf.restore(&dir, &delete).unwrap();
+    assert_eq!((report.removed, report.faults_total, report.remarks.len()), (1, 0, 1));
+    for name in ["a/locked/mine", "a/locked/deep/mine", "a/gone", "c/inner"] {
+        assert_eq!(read(&dir, name), b"mine");
+    }
+    assert!(!dir.path().join("b/locked").exists(), "of the same name in another folder");
+    let at = RestoreOptions { subtree: path("a"), delete: true, ..RestoreOptions::default() };
+    let part = TempDir::new().unwrap();
+    fs::write(part.path().join("gone"), b"mine").unwrap();
+    assert_eq!(shelf.restore(&part, &at).unwrap().removed, 0, "seen from the subtree");
+}
+
+#[test]
+fn delete_is_refused_when_not_all_is_named_that_could_not_be_read() {
+    let (mut shelf, dir) = (small_tree(), TempDir::new().unwrap());
+    shelf.unread = (vec![path("a/gone")], 1);
+    let delete = RestoreOptions { delete: true, ..RestoreOptions::default() };
+    let refused = shelf.restore(&dir, &delete).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert!(format!("{refused:?}").contains("without --delete"));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(shelf.restore(&dir, &RestoreOptions::default()).unwrap().written_files, 3);
 }

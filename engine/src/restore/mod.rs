@@ -67,7 +67,7 @@ pub struct RestoreOptions {
     pub overwrite: Overwrite,
     /// Removes from the target what the snapshot (subtree) does not have; with `include` only
     /// inside folders that it chooses whole. What the snapshot could not read stays, with all that
-    /// stands below it.
+    /// stands below it; so does what stands beside the folder of a device.
     pub delete: bool,
     /// Counts and compares, and changes nothing.
     pub dry_run: bool,

@@ -375,3 +375,15 @@ fn delete_is_refused_when_not_all_is_named_that_could_not_be_read() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     assert_eq!(shelf.restore(&dir, &RestoreOptions::default()).unwrap().written_files, 3);
 }
+
+#[test]
+fn delete_leaves_the_other_devices_beside_the_one_that_comes_back() {
+    let (shelf, dir) = (small_tree(), TempDir::new().unwrap());
+    fs::create_dir_all(dir.path().join("other device/deep")).unwrap();
+    fs::create_dir(dir.path().join("a")).unwrap();
+    fs::write(dir.path().join("a/stray"), b"x").unwrap();
+    let delete = RestoreOptions { delete: true, ..RestoreOptions::default() };
+    assert_eq!(shelf.restore(&dir, &delete).unwrap().removed, 1);
+    assert!(dir.path().join("other device/deep").exists());
+    assert!(!dir.path().join("a/stray").exists());
+}

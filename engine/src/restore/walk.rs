@@ -50,8 +50,7 @@ impl<'r, 'a> Walk<'r, 'a> {
     pub(super) fn run(mut self) -> Result<()> {
         let options = self.run.options;
         let is_everything = options.include.as_ref().is_none_or(|globs| globs.is_empty());
-        let top = self.run.view.entry(&options.subtree)?;
-        if is_everything && top.is_none_or(|node| node.kind == NodeKind::Folder) {
+        if options.delete && is_everything && self.has_top()? {
             folders::clear(self.run, &TreePath::root())?;
         }
         let chosen = Selection::new(self.run.view, &options.subtree, options.include.as_ref());
@@ -77,6 +76,17 @@ impl<'r, 'a> Walk<'r, 'a> {
         self.run.progress.expect_no_more();
         self.execute()?;
         broken.map_or(Ok(()), Err)
+    }
+
+    /// Whether the snapshot is of the folder that becomes the target's root. One of a device has no
+    /// node there: it is of one folder in it, and what stands next to that is not its own.
+    fn has_top(&self) -> Result<bool> {
+        let top = match self.run.view.entry(&self.run.options.subtree) {
+            // The walk will say what is wrong.
+            Err(error) if is_loss(&error) => None,
+            top => top?,
+        };
+        Ok(top.is_some_and(|node| node.kind == NodeKind::Folder))
     }
 
     fn visit(&mut self, chosen: Chosen) -> Result<()> {

@@ -47,10 +47,11 @@ pub enum Overwrite {
     /// Whatever stands in the target stays as it is.
     Never,
     /// A file of the same length is taken as right when its time of last modification is, and is
-    /// compared with the stored bytes when it is not.
+    /// compared with the stored bytes when it is not. A folder that is not empty stays where the
+    /// snapshot has no folder, unless superfluous names are to be removed.
     #[default]
     IfChanged,
-    /// Every file is written anew.
+    /// Every file is written anew, and takes the place even of a folder that is not empty.
     Always,
 }
 
@@ -84,7 +85,9 @@ pub struct RestoreReport {
     pub unchanged_files: u64,
     /// Paths left alone because of [`Overwrite::Never`].
     pub skipped: u64,
-    /// Names removed; a folder counts once, with all below it.
+    /// Names removed, those that stood in the way among them: a file in the place of a folder, a
+    /// folder that was not empty in the place of anything else. A folder counts once, with all
+    /// below it.
     pub removed: u64,
     /// Folders, links, further names of a file, pipes, devices made or set.
     pub others: u64,

@@ -387,3 +387,81 @@ fn delete_leaves_the_other_devices_beside_the_one_that_comes_back() {
     assert!(dir.path().join("other device/deep").exists());
     assert!(!dir.path().join("a/stray").exists());
 }
+
+/// Things that are no folders where the target has full, empty or no folders.
+fn names_of_folders() -> Shelf {
+    let mut shelf = Shelf::default();
+    shelf.file("empty", &[b"first"]);
+    shelf.file("full", &[b"second"]);
+    for name in ["group", "name"] {
+        shelf.file(name, &[b"third"]).hard_link = Some(path("group"));
+    }
+    let mut link = own(Node::new(NodeKind::Symlink, 0o777));
+    link.link_target = b"full".to_vec();
+    shelf.nodes.insert(path("soft"), link);
+    shelf
+}
+
+#[test]
+fn a_full_folder_in_the_way_goes_only_when_that_was_asked_for_and_is_counted() {
+    let asked = |overwrite, delete| RestoreOptions { overwrite, delete, ..Default::default() };
+    for (mut options, written, removed, skipped, faults) in [
+        (asked(Overwrite::IfChanged, false), 2, 0, 0, 3),
+        (asked(Overwrite::Never, false), 1, 0, 4, 0),
+        (asked(Overwrite::Never, true), 1, 0, 4, 0),
+        (asked(Overwrite::IfChanged, true), 3, 3, 0, 0),
+        (asked(Overwrite::Always, false), 3, 3, 0, 0),
+    ] {
+        let (shelf, dir) = (names_of_folders(), TempDir::new().unwrap());
+        for folder in ["empty", "full/inner", "name/inner", "soft/inner"] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        options.dry_run = true;
+        let would = shelf.restore(&dir, &options).unwrap();
+        assert!(!dir.path().join("group").exists());
+        options.dry_run = false;
+        let report = shelf.restore(&dir, &options).unwrap();
+        assert_eq!(report, would, "{options:?}");
+        let counts = (report.written_files, report.removed, report.skipped, report.faults_total);
+        assert_eq!(counts, (written, removed, skipped, faults), "{options:?}");
+        assert!(report.faults.iter().all(|fault| fault.kind == FaultKind::Unsupported));
+        for name in ["full", "name", "soft"] {
+            assert_eq!(dir.path().join(name).join("inner").is_dir(), removed == 0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_full_folder_stays_when_the_file_that_would_replace_it_is_damaged() {
+    let (mut shelf, dir) = (names_of_folders(), TempDir::new().unwrap());
+    fs::create_dir_all(dir.path().join("full/inner")).unwrap();
+    let second = shelf.by_id[&id_of(b"second")];
+    shelf.damaged.insert(second);
+    let always = RestoreOptions { overwrite: Overwrite::Always, ..RestoreOptions::default() };
+    let report = shelf.restore(&dir, &always).unwrap();
+    assert_eq!((report.removed, report.damaged_files), (0, 1));
+    assert!(dir.path().join("full/inner").is_dir());
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_folder_is_counted_with_or_without_its_node() {
+    for has_node in [true, false] {
+        for (overwrite, removed) in [(Overwrite::IfChanged, 1), (Overwrite::Never, 0)] {
+            let (mut shelf, dir) = (small_tree(), TempDir::new().unwrap());
+            if !has_node {
+                shelf.nodes.remove(&path("a"));
+                shelf.nodes.remove(&path("a/one"));
+                shelf.nodes.remove(&path("a/deep"));
+            }
+            fs::write(dir.path().join("a"), b"mine").unwrap();
+            let mut options = RestoreOptions { overwrite, dry_run: true, ..Default::default() };
+            let would = shelf.restore(&dir, &options).unwrap();
+            assert_eq!(read(&dir, "a"), b"mine");
+            options.dry_run = false;
+            let report = shelf.restore(&dir, &options).unwrap();
+            assert_eq!(report, would);
+            assert_eq!((report.removed, report.faults_total), (removed, 0));
+            assert_eq!(dir.path().join("a/deep/two").exists(), removed == 1);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! The walk over what was chosen: decides path by path, and fills batches.
 use super::batch::{Batch, Piece};
-use super::compare::{Verdict, judge};
+use super::compare::{BLOCKED, Verdict, judge, judge_name};
 use super::file::OpenFile;
 use super::select::{Chosen, Selection};
 use super::{Overwrite, Run, attributes, execute, folders, is_loss};
@@ -17,6 +17,8 @@ struct Link {
     place: TreePath,
     first: TreePath,
     group: TreePath,
+    /// Names that go when it takes its own.
+    displaced: u64,
 }
 
 pub(super) struct Walk<'r, 'a> {
@@ -96,7 +98,10 @@ impl<'r, 'a> Walk<'r, 'a> {
             self.run.tally(|report| report.skipped += 1);
             return Ok(());
         }
-        self.enter_parent(&place)?;
+        if !self.enter_parent(&place)? {
+            self.run.tally(|report| report.skipped += 1);
+            return Ok(());
+        }
         match node.kind {
             NodeKind::Folder => self.folder(&place, is_whole)?,
             NodeKind::File => self.file(place, node)?,
@@ -105,46 +110,76 @@ impl<'r, 'a> Walk<'r, 'a> {
         if self.batch.is_full() { self.execute() } else { Ok(()) }
     }
 
-    /// Makes sure that the folder of `place` was made, whether or not the tree has a node for it.
-    fn enter_parent(&mut self, place: &TreePath) -> Result<()> {
+    /// Makes sure that the folders above `place` were made, whether or not the tree has nodes for
+    /// them; `false` when one of them cannot be.
+    fn enter_parent(&mut self, place: &TreePath) -> Result<bool> {
         while self.inside.last().is_some_and(|folder| !place.is_within(folder)) {
             self.inside.pop();
         }
-        let Some(parent) = place.parent() else {
-            return Ok(());
-        };
-        if parent.is_root() || self.inside.last() == Some(&parent) {
-            return Ok(());
+        let mut missing = Vec::new();
+        let mut above = place.parent();
+        while let Some(folder) = above.take_if(|folder| !folder.is_root()) {
+            if self.inside.last() == Some(&folder) {
+                break;
+            }
+            above = folder.parent();
+            missing.push(folder);
         }
-        self.make_folder(&parent)
+        while let Some(folder) = missing.pop() {
+            if !self.make_folder(&folder)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    fn make_folder(&mut self, place: &TreePath) -> Result<()> {
-        if !self.run.options.dry_run
-            && let Err(error) = self.run.target.make_folder(place)
-        {
-            self.run.target_fault(place, error)?;
+    /// Makes sure that a folder stands at `place`; `false` when something else stays there.
+    fn make_folder(&mut self, place: &TreePath) -> Result<bool> {
+        let run = self.run;
+        // A place that cannot be looked at is refused when the folder is made.
+        let in_the_way = match run.target.present(place) {
+            Ok(Present::File { .. } | Present::Other) => 1,
+            Ok(Present::Nothing | Present::Folder) | Err(_) => 0,
+        };
+        if in_the_way > 0 && run.options.overwrite == Overwrite::Never {
+            self.blocked = Some(place.clone());
+            run.tally(|report| report.skipped += 1);
+            return Ok(false);
+        }
+        let made = if run.options.dry_run { Ok(()) } else { run.target.make_folder(place) };
+        match made {
+            Ok(()) => run.tally(|report| report.removed += in_the_way),
+            Err(error) => run.target_fault(place, error)?,
         }
         if !place.is_root() {
             self.inside.push(place.clone());
         }
-        Ok(())
+        Ok(true)
     }
 
     fn folder(&mut self, place: &TreePath, is_whole: bool) -> Result<()> {
-        if self.run.options.overwrite == Overwrite::Never
-            && let Ok(Present::File { .. } | Present::Other) = self.run.target.present(place)
-        {
-            self.blocked = Some(place.clone());
-            self.run.tally(|report| report.skipped += 1);
+        if !self.make_folder(place)? {
             return Ok(());
         }
-        self.make_folder(place)?;
         self.run.tally(|report| report.others += 1);
         if is_whole && !place.is_root() {
             folders::clear(self.run, place)?;
         }
         Ok(())
+    }
+
+    /// How many names go when something that is no file of its own takes `place`; `None` when it
+    /// cannot, which is then said.
+    fn way_to(&self, place: &TreePath) -> Result<Option<u64>> {
+        let run = self.run;
+        match judge_name(run, place) {
+            Ok(Verdict::Write | Verdict::SetAttributes) => return Ok(Some(0)),
+            Ok(Verdict::Displace) => return Ok(Some(1)),
+            Ok(Verdict::Leave) => run.tally(|report| report.skipped += 1),
+            Ok(Verdict::Blocked) => run.fault(place, FaultKind::Unsupported, BLOCKED),
+            Err(error) => run.target_fault(place, error)?,
+        }
+        Ok(None)
     }
 
     fn special(&mut self, place: &TreePath, node: &Node) -> Result<()> {
@@ -154,16 +189,9 @@ impl<'r, 'a> Walk<'r, 'a> {
             run.fault(place, FaultKind::Unsupported, reason);
             return Ok(());
         }
-        if run.options.overwrite == Overwrite::Never {
-            match run.target.present(place) {
-                Ok(Present::Nothing) => {}
-                Ok(_) => {
-                    run.tally(|report| report.skipped += 1);
-                    return Ok(());
-                }
-                Err(error) => return run.target_fault(place, error),
-            }
-        }
+        let Some(displaced) = self.way_to(place)? else {
+            return Ok(());
+        };
         if !run.options.dry_run {
             let attributes = attributes::read(run.store, node)?;
             let (xattrs, holes) = (&attributes.xattrs, &attributes.holes);
@@ -172,7 +200,10 @@ impl<'r, 'a> Walk<'r, 'a> {
                 Err(error) => return run.target_fault(place, error),
             }
         }
-        run.tally(|report| report.others += 1);
+        run.tally(|report| {
+            report.others += 1;
+            report.removed += displaced;
+        });
         Ok(())
     }
 
@@ -181,7 +212,8 @@ impl<'r, 'a> Walk<'r, 'a> {
         if let Some(group) = &node.hard_link
             && let Some(first) = self.groups.get(group)
         {
-            let link = Link { place, first: first.clone(), group: group.clone() };
+            let (first, group) = (first.clone(), group.clone());
+            let link = Link { place, first, group, displaced: 0 };
             return self.further_name(link);
         }
         run.progress.expect(1, node.size_bytes());
@@ -198,6 +230,10 @@ impl<'r, 'a> Walk<'r, 'a> {
             run.progress.advance(1, node.size_bytes());
             return Ok(());
         }
+        if verdict == Verdict::Blocked {
+            self.pass(&place, &node, BLOCKED.to_owned());
+            return Ok(());
+        }
         if let Some((kind, reason)) = hindrance(&node) {
             self.run.fault(&place, kind, reason);
             run.progress.advance(1, node.size_bytes());
@@ -211,15 +247,17 @@ impl<'r, 'a> Walk<'r, 'a> {
             run.progress.advance(1, node.size_bytes());
             return Ok(());
         }
+        let displaced = u64::from(verdict == Verdict::Displace);
         if run.options.dry_run {
             run.tally(|report| {
                 report.written_files += 1;
                 report.written_bytes += node.size_bytes();
+                report.removed += displaced;
             });
             run.progress.advance(1, node.size_bytes());
             return Ok(());
         }
-        self.write(place, node)
+        self.write(place, node, displaced)
     }
 
     fn pass(&self, place: &TreePath, node: &Node, reason: String) {
@@ -227,20 +265,17 @@ impl<'r, 'a> Walk<'r, 'a> {
         self.run.progress.advance(1, node.size_bytes());
     }
 
-    fn further_name(&mut self, link: Link) -> Result<()> {
+    fn further_name(&mut self, mut link: Link) -> Result<()> {
         let run = self.run;
-        if run.options.overwrite == Overwrite::Never {
-            match run.target.present(&link.place) {
-                Ok(Present::Nothing) => {}
-                Ok(_) => {
-                    run.tally(|report| report.skipped += 1);
-                    return Ok(());
-                }
-                Err(error) => return run.target_fault(&link.place, error),
-            }
-        }
+        let Some(displaced) = self.way_to(&link.place)? else {
+            return Ok(());
+        };
+        link.displaced = displaced;
         if run.options.dry_run {
-            run.tally(|report| report.others += 1);
+            run.tally(|report| {
+                report.others += 1;
+                report.removed += displaced;
+            });
             return Ok(());
         }
         let paths = [&link.place, &link.first, &link.group];
@@ -251,10 +286,10 @@ impl<'r, 'a> Walk<'r, 'a> {
     }
 
     /// Adds a file to the batch; one without stored pieces is written at once.
-    fn write(&mut self, place: TreePath, mut node: Node) -> Result<()> {
+    fn write(&mut self, place: TreePath, mut node: Node, displaced: u64) -> Result<()> {
         let content = std::mem::take(&mut node.content);
         node.content.len = content.len;
-        let file = Arc::new(OpenFile::new(place, node));
+        let file = Arc::new(OpenFile::new(place, node, displaced));
         match &content.content {
             Content::Empty => return file.finish_empty(self.run),
             Content::Inline(bytes) => return file.write(self.run, 0, bytes),
@@ -335,7 +370,10 @@ impl<'r, 'a> Walk<'r, 'a> {
         }
         match run.target.make_hard_link(&link.place, &link.first) {
             Ok(()) => {
-                run.tally(|report| report.others += 1);
+                run.tally(|report| {
+                    report.others += 1;
+                    report.removed += link.displaced;
+                });
                 Ok(())
             }
             Err(error) => run.target_fault(&link.place, error),

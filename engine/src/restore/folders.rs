@@ -74,7 +74,7 @@ impl Names<'_> {
     }
 }
 
-/// Gives all folders their attributes, deepest first: whatever is done in a folder changes its
+/// Gives folders their attributes, deepest first: whatever is done in a folder changes its
 /// times. The tree is walked again rather than remembered.
 ///
 /// # Errors
@@ -82,28 +82,32 @@ impl Names<'_> {
 /// The store cannot be read just now; no room.
 pub(super) fn finish(run: &Run<'_>) -> Result<()> {
     let options = run.options;
-    let mut open: Vec<(TreePath, Node)> = Vec::new();
+    // With whether all below them is brought back.
+    let mut open: Vec<(TreePath, Node, bool)> = Vec::new();
     for chosen in Selection::new(run.view, &options.subtree, options.include.as_ref()) {
         run.interrupt.check()?;
-        let Chosen { place, node, .. } = match chosen {
+        let Chosen { place, node, is_whole } = match chosen {
             Ok(chosen) => chosen,
             Err(error) if super::is_loss(&error) => break,
             Err(error) => return Err(error),
         };
-        while let Some((folder, above)) = open.pop_if(|(folder, _)| !place.is_within(folder)) {
-            finish_one(run, &folder, &above)?;
+        while let Some(folder) = open.pop_if(|(folder, ..)| !place.is_within(folder)) {
+            finish_one(run, &folder)?;
         }
         if node.kind == NodeKind::Folder {
-            open.push((place, node));
+            open.push((place, node, is_whole));
         }
     }
-    while let Some((folder, node)) = open.pop() {
-        finish_one(run, &folder, &node)?;
+    while let Some(folder) = open.pop() {
+        finish_one(run, &folder)?;
     }
     Ok(())
 }
 
-fn finish_one(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<()> {
+fn finish_one(run: &Run<'_>, (place, node, is_whole): &(TreePath, Node, bool)) -> Result<()> {
+    if !run.sets_folder(place, *is_whole) {
+        return Ok(());
+    }
     match run.target.present(place) {
         Ok(Present::Folder) => {}
         // It could not be made, or must not be: that was said on the way in.

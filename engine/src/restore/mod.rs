@@ -44,7 +44,7 @@ const FAULTS_MAX: usize = 1000;
 /// What becomes of a file that already stands in the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overwrite {
-    /// Whatever stands in the target stays as it is.
+    /// Whatever stands in the target stays as it is, folders with their attributes too.
     Never,
     /// A file of the same length is taken as right when its time of last modification is, and is
     /// compared with the stored bytes when it is not. A folder that is not empty stays where the
@@ -62,7 +62,7 @@ pub struct RestoreOptions {
     /// target's only entry, under its own name).
     pub subtree: TreePath,
     /// Only paths (seen from `subtree`) that one of these matches, with all below them and the
-    /// folders above; empty = everything.
+    /// folders above; empty = everything. A folder above that is there keeps its attributes.
     pub include: Option<GlobSet>,
     /// What becomes of files that are there.
     pub overwrite: Overwrite,
@@ -89,7 +89,8 @@ pub struct RestoreReport {
     /// folder that was not empty in the place of anything else. A folder counts once, with all
     /// below it.
     pub removed: u64,
-    /// Folders, links, further names of a file, pipes, devices made or set.
+    /// Folders, links, further names of a file, pipes, devices made or set. Folders that were there
+    /// and keep their attributes are not counted.
     pub others: u64,
     /// Paths that could not be brought back as they were (the first 1000).
     pub faults: Vec<Fault>,
@@ -134,6 +135,8 @@ struct Run<'a> {
     report: Mutex<RestoreReport>,
     /// Groups of hard links whose first file could not be brought back.
     lost_groups: Mutex<HashSet<TreePath>>,
+    /// Folders that this run made; those below them, which it made too, are not listed.
+    made: Mutex<HashSet<TreePath>>,
     /// What is not removed whatever the options say.
     unread: Unread,
     /// Something was not removed because of `unread`.
@@ -158,6 +161,7 @@ impl<'a> Run<'a> {
             interrupt,
             report: Mutex::default(),
             lost_groups: Mutex::default(),
+            made: Mutex::default(),
             unread: Unread::default(),
             has_spared: AtomicBool::new(false),
         }
@@ -205,6 +209,24 @@ impl<'a> Run<'a> {
         self.lost_groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn made(&self) -> MutexGuard<'_, HashSet<TreePath>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that there was no folder at `place` and that now there is.
+    fn note_made(&self, place: &TreePath) {
+        let mut made = self.made();
+        if !is_below(&made, place) {
+            made.insert(place.clone());
+        }
+    }
+
+    /// Whether the folder at `place` is given the snapshot's attributes. One that was there keeps
+    /// its own when nothing that is there may change, and when only something in it was asked for.
+    fn sets_folder(&self, place: &TreePath, is_whole: bool) -> bool {
+        (is_whole && self.options.overwrite != Overwrite::Never) || is_below(&self.made(), place)
+    }
+
     fn fault(&self, path: &TreePath, kind: FaultKind, reason: impl Into<String>) {
         let fault = Fault { path: path.clone(), kind, reason: reason.into() };
         self.progress.fault(&fault);
@@ -250,6 +272,18 @@ impl<'a> Run<'a> {
         self.fault(path, FaultKind::Unsupported, format!("{error:?}"));
         self.target_trouble(error)
     }
+}
+
+/// Whether `place` is one of `folders` or lies below one.
+fn is_below(folders: &HashSet<TreePath>, place: &TreePath) -> bool {
+    let mut here = Some(place.clone());
+    while let Some(at) = here.take() {
+        if folders.contains(&at) {
+            return true;
+        }
+        here = at.parent();
+    }
+    false
 }
 
 /// Whether stored bytes are lost, as opposed to a store that cannot be read just now.

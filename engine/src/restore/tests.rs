@@ -15,7 +15,7 @@ use globset::{Glob, GlobSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Mutex;
 use tempfile::TempDir;
 
@@ -464,4 +464,37 @@ fn what_stands_in_the_way_of_a_folder_is_counted_with_or_without_its_node() {
             assert_eq!(dir.path().join("a/deep/two").exists(), removed == 1);
         }
     }
+}
+
+#[test]
+fn folders_that_were_there_keep_their_attributes_unless_they_come_back_whole() {
+    let never = RestoreOptions { overwrite: Overwrite::Never, ..RestoreOptions::default() };
+    let below = RestoreOptions { include: include(&["a/deep"]), ..RestoreOptions::default() };
+    for (options, others) in [(RestoreOptions::default(), 4), (never, 2), (below, 1)] {
+        let (mut shelf, dir) = (small_tree(), TempDir::new().unwrap());
+        shelf.folder("");
+        fs::create_dir(dir.path().join("a")).unwrap();
+        for name in ["", "a"] {
+            fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(0o711)).unwrap();
+        }
+        let report = shelf.restore(&dir, &options).unwrap();
+        assert_eq!((report.others, report.faults_total), (others, 0), "{options:?}");
+        let mode = |name| fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777;
+        let kept = if others == 4 { 0o755 } else { 0o711 };
+        assert_eq!((mode(""), mode("a"), mode("a/deep")), (kept, kept, 0o755), "{options:?}");
+        assert_eq!(fs::metadata(dir.path().join("a/deep")).unwrap().mtime(), MTIME.secs);
+    }
+}
+
+#[test]
+fn a_folder_above_that_may_not_be_written_keeps_its_mode_when_folders_are_made_below_it() {
+    let (shelf, dir) = (small_tree(), TempDir::new().unwrap());
+    let above = dir.path().join("a");
+    fs::create_dir_all(above.join("deep")).unwrap();
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o555)).unwrap();
+    let deep = RestoreOptions { include: include(&["a/deep"]), ..RestoreOptions::default() };
+    let report = shelf.restore(&dir, &deep).unwrap();
+    assert_eq!((report.written_files, report.faults_total), (1, 0));
+    assert_eq!(fs::metadata(&above).unwrap().mode() & 0o777, 0o555);
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -126,29 +126,37 @@ impl<'r, 'a> Walk<'r, 'a> {
             missing.push(folder);
         }
         while let Some(folder) = missing.pop() {
-            if !self.make_folder(&folder)? {
+            // Without a node it gets no attributes, as a folder above something chosen.
+            if !self.make_folder(&folder, false)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Makes sure that a folder stands at `place`; `false` when something else stays there.
-    fn make_folder(&mut self, place: &TreePath) -> Result<bool> {
+    /// Makes sure that a folder stands at `place`; `false` when something else stays there. One that
+    /// will not be given attributes at the end is not touched.
+    fn make_folder(&mut self, place: &TreePath, is_whole: bool) -> Result<bool> {
         let run = self.run;
         // A place that cannot be looked at is refused when the folder is made.
-        let in_the_way = match run.target.present(place) {
-            Ok(Present::File { .. } | Present::Other) => 1,
-            Ok(Present::Nothing | Present::Folder) | Err(_) => 0,
-        };
+        let present = run.target.present(place);
+        let in_the_way = u64::from(matches!(present, Ok(Present::File { .. } | Present::Other)));
+        let is_there = matches!(present, Ok(Present::Folder));
         if in_the_way > 0 && run.options.overwrite == Overwrite::Never {
             self.blocked = Some(place.clone());
             run.tally(|report| report.skipped += 1);
             return Ok(false);
         }
-        let made = if run.options.dry_run { Ok(()) } else { run.target.make_folder(place) };
+        let is_left = is_there && !run.sets_folder(place, is_whole);
+        let made =
+            if run.options.dry_run || is_left { Ok(()) } else { run.target.make_folder(place) };
         match made {
-            Ok(()) => run.tally(|report| report.removed += in_the_way),
+            Ok(()) => {
+                if !is_there {
+                    run.note_made(place);
+                }
+                run.tally(|report| report.removed += in_the_way);
+            }
             Err(error) => run.target_fault(place, error)?,
         }
         if !place.is_root() {
@@ -158,10 +166,11 @@ impl<'r, 'a> Walk<'r, 'a> {
     }
 
     fn folder(&mut self, place: &TreePath, is_whole: bool) -> Result<()> {
-        if !self.make_folder(place)? {
+        if !self.make_folder(place, is_whole)? {
             return Ok(());
         }
-        self.run.tally(|report| report.others += 1);
+        let is_set = self.run.sets_folder(place, is_whole);
+        self.run.tally(|report| report.others += u64::from(is_set));
         if is_whole && !place.is_root() {
             folders::clear(self.run, place)?;
         }

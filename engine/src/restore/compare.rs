@@ -49,7 +49,8 @@ pub(super) fn judge(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<Verd
     }
 }
 
-/// What becomes of `place`, which is wanted for a link, a pipe, a device or a further name of a file.
+/// What becomes of `place`, which is wanted for a link, a pipe, a device or a further name of a
+/// file.
 ///
 /// # Errors
 ///

@@ -1,9 +1,10 @@
 //! What is done to whole folders: removing what the snapshot does not have, and attributes last.
 use super::select::{Chosen, Selection};
-use super::{Run, attributes};
+use super::{Run, attributes, is_loss};
 use crate::error::Result;
 use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
+use crate::progress::FaultKind;
 use crate::target::{Present, Restored};
 use std::sync::atomic::Ordering;
 
@@ -12,7 +13,8 @@ use std::sync::atomic::Ordering;
 ///
 /// # Errors
 ///
-/// The snapshot cannot be read: without it nothing is known to be superfluous.
+/// The snapshot cannot be read just now. Where it is damaged, nothing more is known to be
+/// superfluous in the folder: that is a fault of it, and the rest stays.
 pub(super) fn clear(run: &Run<'_>, place: &TreePath) -> Result<()> {
     if !run.options.delete {
         return Ok(());
@@ -33,8 +35,16 @@ pub(super) fn clear(run: &Run<'_>, place: &TreePath) -> Result<()> {
     let mut kept = Names { entries: run.view.list(&folder), next: None };
     for name in names {
         run.interrupt.check()?;
-        if kept.has(&name)? {
-            continue;
+        match kept.has(&name) {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) if is_loss(&error) => {
+                let reason = format!("not all that is superfluous was removed: {error:?}");
+                run.tally(|report| report.damaged_files += 1);
+                run.fault(place, FaultKind::Unreadable, reason);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
         let (Ok(path), Ok(stored)) = (place.join(&name), folder.join(&name)) else {
             continue;
@@ -88,7 +98,8 @@ pub(super) fn finish(run: &Run<'_>) -> Result<()> {
         run.interrupt.check()?;
         let Chosen { place, node, is_whole } = match chosen {
             Ok(chosen) => chosen,
-            Err(error) if super::is_loss(&error) => break,
+            // That was said when the files came back.
+            Err(error) if is_loss(&error) => continue,
             Err(error) => return Err(error),
         };
         while let Some(folder) = open.pop_if(|(folder, ..)| !place.is_within(folder)) {

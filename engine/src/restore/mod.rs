@@ -96,7 +96,8 @@ pub struct RestoreReport {
     pub faults: Vec<Fault>,
     /// How many there are.
     pub faults_total: u64,
-    /// How many of them are files that the store has lost or damaged.
+    /// How many of them are files that the store has lost or damaged; a part of the tree that
+    /// cannot be read counts as one, whatever it held.
     pub damaged_files: u64,
     /// What the target could not give to many paths, and says once.
     pub remarks: Vec<String>,
@@ -106,10 +107,10 @@ pub struct RestoreReport {
 ///
 /// # Errors
 ///
-/// `NotFound` when the snapshot has no such subtree; `Invalid` for `delete` when the snapshot names
-/// only some of the paths that it could not read; `Damaged` when its tree cannot be read to the
-/// end (what was read before is brought back); `NoSpace`, `Interrupted`, and what reading the
-/// store meets. What is wrong with single paths is in the report.
+/// `NotFound` when the snapshot has no such subtree, `Damaged` when its tree cannot be read so far
+/// as to tell; `Invalid` for `delete` when the snapshot names only some of the paths that it could
+/// not read; `NoSpace`, `Interrupted`, and what reading the store meets. What is wrong with single
+/// paths is in the report, and so is where the tree could not be read on.
 pub fn restore(
     repository: &Repository,
     snapshot: &Snapshot,
@@ -184,16 +185,12 @@ impl<'a> Run<'a> {
             return Err(Error::new(ErrorKind::NotFound, format!("looking for {subtree}")));
         }
         self.progress.phase(Phase::Comparing);
-        let walked = walk::Walk::new(&self).run();
+        walk::Walk::new(&self).run()?;
         if !self.options.dry_run {
-            // What a damaged tree still gave is finished like the rest.
-            if walked.as_ref().err().is_none_or(is_loss) {
-                folders::finish(&self)?;
-                self.tally(|report| report.remarks = self.target.remarks());
-                self.target.sync()?;
-            }
+            folders::finish(&self)?;
+            self.tally(|report| report.remarks = self.target.remarks());
+            self.target.sync()?;
         }
-        walked?;
         if self.has_spared.load(Ordering::Relaxed) {
             let remark = "what the snapshot could not read was not removed either";
             self.tally(|report| report.remarks.push(remark.to_owned()));

@@ -31,6 +31,8 @@ struct Shelf {
     nodes: BTreeMap<TreePath, Node>,
     /// Paths that could not be read, and how many more there are.
     unread: (Vec<TreePath>, u64),
+    /// The node that cannot be read, and whether the tree ends there.
+    torn: Option<(TreePath, bool)>,
 }
 
 fn id_of(bytes: &[u8]) -> BlobId {
@@ -70,6 +72,20 @@ impl Shelf {
         let len = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         node.content = FileContent { content: Content::Chunks(refs), len };
         self.nodes.entry(path(at)).insert_entry(own(node)).into_mut()
+    }
+
+    fn entries<'a>(&'a self, is_asked: impl Fn(&TreePath) -> bool + Send + 'a) -> Entries<'a> {
+        let mut is_over = false;
+        let asked = self.nodes.iter().filter(move |(path, _)| is_asked(path));
+        let read = asked.map_while(move |(path, node)| match &self.torn {
+            _ if is_over => None,
+            Some((torn, ends)) if torn == path => {
+                is_over = *ends;
+                Some(Err(Error::new(ErrorKind::Damaged, "reading a page")))
+            }
+            _ => Some(Ok((path.clone(), node.clone()))),
+        });
+        Box::new(read)
     }
 
     fn restore(&self, into: &TempDir, options: &RestoreOptions) -> Result<RestoreReport> {
@@ -132,13 +148,11 @@ impl SnapshotReader for Shelf {
     }
     fn walk<'a>(&'a self, folder: &TreePath) -> Entries<'a> {
         let folder = folder.clone();
-        let within = self.nodes.iter().filter(move |(path, _)| path.is_within(&folder));
-        Box::new(within.map(|(path, node)| Ok((path.clone(), node.clone()))))
+        self.entries(move |path| path.is_within(&folder))
     }
     fn list<'a>(&'a self, folder: &TreePath) -> Entries<'a> {
         let folder = Some(folder.clone());
-        let within = self.nodes.iter().filter(move |(path, _)| path.parent() == folder);
-        Box::new(within.map(|(path, node)| Ok((path.clone(), node.clone()))))
+        self.entries(move |path| path.parent() == folder)
     }
     fn open(&self, _: &TreePath) -> Result<Box<dyn Read + Send>> {
         Err(Error::new(ErrorKind::NotFound, "opening"))
@@ -497,4 +511,44 @@ fn a_folder_above_that_may_not_be_written_keeps_its_mode_when_folders_are_made_b
     assert_eq!((report.written_files, report.faults_total), (1, 0));
     assert_eq!(fs::metadata(&above).unwrap().mode() & 0o777, 0o555);
     fs::set_permissions(&above, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_part_of_the_tree_that_cannot_be_read_is_a_fault_and_the_rest_comes_back_with_its_folders() {
+    for (ends, written) in [(true, 1), (false, 2)] {
+        let (mut shelf, dir) = (small_tree(), TempDir::new().unwrap());
+        shelf.torn = Some((path("a/one"), ends));
+        let report = shelf.restore(&dir, &RestoreOptions::default()).unwrap();
+        assert_eq!(
+            (report.written_files, report.faults_total, report.damaged_files),
+            (written, 1, 1)
+        );
+        assert_eq!(report.faults[0].path, path("a/deep/two"), "the last that was read");
+        assert!(report.faults[0].reason.contains("after a/deep/two"));
+        assert!(report.faults[0].reason.contains("restore SNAP:/FOLDER"));
+        assert_eq!(read(&dir, "a/deep/two"), b"secondshared");
+        assert_eq!(dir.path().join("b/three").exists(), !ends);
+        for name in ["a", "a/deep"] {
+            assert_eq!(fs::metadata(dir.path().join(name)).unwrap().mtime(), MTIME.secs, "{name}");
+        }
+        let part = RestoreOptions { subtree: path("b"), ..RestoreOptions::default() };
+        assert_eq!(shelf.restore(&dir, &part).unwrap().faults_total, 0, "as the fault advises");
+    }
+}
+
+#[test]
+fn delete_removes_nothing_where_the_tree_cannot_be_read() {
+    let (mut shelf, dir) = (small_tree(), TempDir::new().unwrap());
+    shelf.folder("");
+    shelf.torn = Some((path("a/one"), false));
+    fs::create_dir_all(dir.path().join("a")).unwrap();
+    fs::create_dir_all(dir.path().join("b")).unwrap();
+    for name in ["a/one", "a/z", "b/stray"] {
+        fs::write(dir.path().join(name), b"mine").unwrap();
+    }
+    let delete = RestoreOptions { delete: true, ..RestoreOptions::default() };
+    let report = shelf.restore(&dir, &delete).unwrap();
+    assert_eq!((report.removed, report.faults_total, report.damaged_files), (1, 2, 2));
+    assert!(dir.path().join("a/one").exists() && dir.path().join("a/z").exists());
+    assert!(!dir.path().join("b/stray").exists());
 }

@@ -48,36 +48,43 @@ impl<'r, 'a> Walk<'r, 'a> {
         }
     }
 
-    /// Brings back everything but the attributes of folders.
+    /// Brings back everything but the attributes of folders. A part of the tree that cannot be read
+    /// is a fault, and whatever the tree still gives after it comes back too.
     pub(super) fn run(mut self) -> Result<()> {
         let options = self.run.options;
         let is_everything = options.include.as_ref().is_none_or(|globs| globs.is_empty());
         if options.delete && is_everything && self.has_top()? {
             folders::clear(self.run, &TreePath::root())?;
         }
-        let chosen = Selection::new(self.run.view, &options.subtree, options.include.as_ref());
-        let mut broken = None;
-        for chosen in chosen {
-            match chosen {
-                Ok(chosen) => {
-                    if let Err(error) = self.visit(chosen) {
-                        self.abandon();
-                        return Err(error);
-                    }
-                }
+        let mut selection =
+            Selection::new(self.run.view, &options.subtree, options.include.as_ref());
+        while let Some(next) = selection.next() {
+            let visited = match next {
+                Ok(chosen) => self.visit(chosen),
                 Err(error) if is_loss(&error) => {
-                    broken = Some(error);
-                    break;
+                    self.torn(selection.last(), &error);
+                    Ok(())
                 }
-                Err(error) => {
-                    self.abandon();
-                    return Err(error);
-                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = visited {
+                self.abandon();
+                return Err(error);
             }
         }
         self.run.progress.expect_no_more();
-        self.execute()?;
-        broken.map_or(Ok(()), Err)
+        self.execute()
+    }
+
+    /// Says that the tree could not be read on from `last`: nobody knows how many paths that are.
+    fn torn(&self, last: &TreePath, error: &Error) {
+        let after = if last.is_root() { "the top".to_owned() } else { last.to_string() };
+        let reason = format!(
+            "what the snapshot has after {after} could not be read ({error:?}); try \
+             `restore SNAP:/FOLDER` for other folders"
+        );
+        self.run.tally(|report| report.damaged_files += 1);
+        self.run.fault(last, FaultKind::Unreadable, reason);
     }
 
     /// Whether the snapshot is of the folder that becomes the target's root. One of a device has no
@@ -134,11 +141,10 @@ impl<'r, 'a> Walk<'r, 'a> {
         Ok(true)
     }
 
-    /// Makes sure that a folder stands at `place`; `false` when something else stays there. One that
-    /// will not be given attributes at the end is not touched.
+    /// Makes sure that a folder stands at `place`; `false` when something else stays there. One
+    /// that will not be given attributes at the end is not touched.
     fn make_folder(&mut self, place: &TreePath, is_whole: bool) -> Result<bool> {
         let run = self.run;
-        // A place that cannot be looked at is refused when the folder is made.
         let present = run.target.present(place);
         let in_the_way = u64::from(matches!(present, Ok(Present::File { .. } | Present::Other)));
         let is_there = matches!(present, Ok(Present::Folder));
@@ -148,8 +154,11 @@ impl<'r, 'a> Walk<'r, 'a> {
             return Ok(false);
         }
         let is_left = is_there && !run.sets_folder(place, is_whole);
-        let made =
-            if run.options.dry_run || is_left { Ok(()) } else { run.target.make_folder(place) };
+        let made = match present {
+            Ok(_) if run.options.dry_run || is_left => Ok(()),
+            Ok(_) => run.target.make_folder(place),
+            Err(error) => Err(error),
+        };
         match made {
             Ok(()) => {
                 if !is_there {

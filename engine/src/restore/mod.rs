@@ -192,7 +192,8 @@ impl<'a> Run<'a> {
             self.target.sync()?;
         }
         if self.has_spared.load(Ordering::Relaxed) {
-            let remark = "what the snapshot could not read was not removed either";
+            let remark =
+                "nothing was removed where the snapshot could not read; `show SNAP` says where";
             self.tally(|report| report.remarks.push(remark.to_owned()));
         }
         Ok(self.report.into_inner().unwrap_or_else(PoisonError::into_inner))

@@ -493,7 +493,7 @@ fn folders_that_were_there_keep_their_attributes_unless_they_come_back_whole() {
         }
         let report = shelf.restore(&dir, &options).unwrap();
         assert_eq!((report.others, report.faults_total), (others, 0), "{options:?}");
-        let mode = |name| fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777;
+        let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777;
         let kept = if others == 4 { 0o755 } else { 0o711 };
         assert_eq!((mode(""), mode("a"), mode("a/deep")), (kept, kept, 0o755), "{options:?}");
         assert_eq!(fs::metadata(dir.path().join("a/deep")).unwrap().mtime(), MTIME.secs);

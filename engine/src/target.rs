@@ -73,14 +73,16 @@ pub trait Target: Send + Sync {
     fn names_in(&self, folder: &TreePath) -> Result<Vec<Vec<u8>>>;
 
     /// Makes sure a folder stands at `path`, writable for now; what is there and is no folder
-    /// goes. Attributes come last, with [`finish_folder`](Self::finish_folder).
+    /// goes. Folders above that are there stay as they are. Attributes come last, with
+    /// [`finish_folder`](Self::finish_folder).
     ///
     /// # Errors
     ///
     /// It cannot be made.
     fn make_folder(&self, path: &TreePath) -> Result<()>;
 
-    /// Begins a file of `len` bytes that will replace whatever stands at `path`.
+    /// Begins a file of `len` bytes that will replace whatever stands at `path`, be it a folder
+    /// with all below it: whether it may is for the caller to find out.
     ///
     /// # Errors
     ///

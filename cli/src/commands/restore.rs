@@ -40,7 +40,16 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
         || for_programs(&done, &named.id.to_hex(), args.dry_run),
         || for_people(&done, args),
     )?;
-    Ok(if done.faults_total == 0 { ExitCode::Done } else { ExitCode::Incomplete })
+    Ok(code_of(&done))
+}
+
+/// Damage says more than that something is not as it was: others may be affected too.
+fn code_of(done: &RestoreReport) -> ExitCode {
+    match (done.damaged_files, done.faults_total) {
+        (0, 0) => ExitCode::Done,
+        (0, _) => ExitCode::Incomplete,
+        _ => ExitCode::Damaged,
+    }
 }
 
 /// A restore must not write into the repository it reads from, and `--delete` would take it away
@@ -135,6 +144,14 @@ fn for_people(done: &RestoreReport, args: &RestoreArgs) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn damage_has_another_exit_code_than_what_the_target_cannot_hold() {
+        for (damaged_files, faults_total, code) in [(0, 0, 0), (0, 2, 3), (1, 2, 26)] {
+            let done = RestoreReport { damaged_files, faults_total, ..RestoreReport::default() };
+            assert_eq!(code_of(&done) as u8, code);
+        }
+    }
 
     #[test]
     fn a_dry_run_makes_no_folder() {

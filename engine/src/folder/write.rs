@@ -3,7 +3,7 @@ use super::attributes::{apply, apply_named, mtime_of};
 use super::clear::{open_loosened, open_with_rights, remove_all};
 use super::owners::Owners;
 use super::pending::{Pending, PendingFiles};
-use super::safe_path::{kind_of, open_file, open_folder, sorted_names, stat_of};
+use super::safe_path::{kind_of, open_child_folder, open_file, open_folder, sorted_names, stat_of};
 use super::unfinished::{self, Unfinished};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::NodeKind;
@@ -142,8 +142,14 @@ impl FolderTarget {
 
     fn make_folders(&self, path: &TreePath) -> Result<(), Failed> {
         let mut folder = open_folder(self.root.as_fd(), &TreePath::root())?;
-        for name in path.components() {
-            folder = match open_loosened(folder.as_fd(), name) {
+        let mut names = path.components().peekable();
+        while let Some(name) = names.next() {
+            // Those above are writable already, or are to stay as they are.
+            let opened = match names.peek() {
+                Some(_) => open_child_folder(&folder, name),
+                None => open_loosened(folder.as_fd(), name),
+            };
+            folder = match opened {
                 Ok(fd) => fd,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                     remove_all(folder.as_fd(), name)?;

@@ -14,9 +14,17 @@ pub(super) enum Verdict {
     Leave,
     /// Its bytes are right; its attributes are set.
     SetAttributes,
-    /// It is written and replaces what is there.
+    /// It is written and replaces what is there, which is no folder or an empty one.
     Write,
+    /// It is written and replaces a folder with all below it.
+    Displace,
+    /// A folder that is not empty stands there and stays; that is a fault.
+    Blocked,
 }
+
+/// Why a path with the verdict [`Verdict::Blocked`] is not brought back.
+pub(super) const BLOCKED: &str =
+    "a folder that is not empty stands there; remove it or use --delete";
 
 /// What becomes of the file `node` at `place`.
 ///
@@ -26,6 +34,7 @@ pub(super) enum Verdict {
 pub(super) fn judge(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<Verdict> {
     let present = run.target.present(place)?;
     match (run.options.overwrite, present) {
+        (_, Present::Folder) => Ok(over_folder(run, place)),
         (_, Present::Nothing) | (Overwrite::Always, _) => Ok(Verdict::Write),
         (Overwrite::Never, _) => Ok(Verdict::Leave),
         (Overwrite::IfChanged, Present::File { size_bytes, mtime, names: 1 })
@@ -37,6 +46,34 @@ pub(super) fn judge(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<Verd
         }
         // A file with further names is never changed through one of them.
         (Overwrite::IfChanged, _) => Ok(Verdict::Write),
+    }
+}
+
+/// What becomes of `place`, which is wanted for a link, a pipe, a device or a further name of a
+/// file.
+///
+/// # Errors
+///
+/// The target cannot be read.
+pub(super) fn judge_name(run: &Run<'_>, place: &TreePath) -> Result<Verdict> {
+    Ok(match (run.options.overwrite, run.target.present(place)?) {
+        (_, Present::Nothing) => Verdict::Write,
+        (_, Present::Folder) => over_folder(run, place),
+        (Overwrite::Never, _) => Verdict::Leave,
+        (Overwrite::IfChanged | Overwrite::Always, _) => Verdict::Write,
+    })
+}
+
+/// What becomes of the folder at `place`, where the snapshot has something else.
+fn over_folder(run: &Run<'_>, place: &TreePath) -> Verdict {
+    // One that cannot be listed may hold anything.
+    let is_empty = || run.target.names_in(place).is_ok_and(|names| names.is_empty());
+    match run.options.overwrite {
+        Overwrite::Never => Verdict::Leave,
+        Overwrite::IfChanged | Overwrite::Always if is_empty() => Verdict::Write,
+        Overwrite::Always => Verdict::Displace,
+        Overwrite::IfChanged if run.options.delete => Verdict::Displace,
+        Overwrite::IfChanged => Verdict::Blocked,
     }
 }
 

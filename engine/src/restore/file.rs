@@ -14,6 +14,8 @@ pub(super) struct OpenFile {
     pub(super) place: TreePath,
     /// Without its chunks: those are pieces now.
     pub(super) node: Node,
+    /// Names that go when it takes its own: a folder in its way.
+    displaced: u64,
     state: Mutex<State>,
 }
 
@@ -37,11 +39,11 @@ enum Stage {
 }
 
 impl OpenFile {
-    pub(super) fn new(place: TreePath, mut node: Node) -> Self {
+    pub(super) fn new(place: TreePath, mut node: Node, displaced: u64) -> Self {
         let left = node.size_bytes();
         node.content.content = Content::Empty;
         let state = Mutex::new(State { stage: Stage::Ahead, left, writers: 0 });
-        OpenFile { place, node, state }
+        OpenFile { place, node, displaced, state }
     }
 
     /// About what it takes in memory, in bytes.
@@ -153,6 +155,7 @@ impl OpenFile {
                 run.tally(|report| {
                     report.written_files += 1;
                     report.written_bytes += self.node.size_bytes();
+                    report.removed += self.displaced;
                 });
                 run.notes(&self.place, attributes.lost, notes);
             }

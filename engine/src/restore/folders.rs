@@ -1,16 +1,20 @@
 //! What is done to whole folders: removing what the snapshot does not have, and attributes last.
 use super::select::{Chosen, Selection};
-use super::{Run, attributes};
+use super::{Run, attributes, is_loss};
 use crate::error::Result;
 use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
+use crate::progress::FaultKind;
 use crate::target::{Present, Restored};
+use std::sync::atomic::Ordering;
 
-/// Removes from the folder at `place` every name that the snapshot does not have there.
+/// Removes from the folder at `place` every name that the snapshot does not have there, unless it
+/// is one that the snapshot could not read.
 ///
 /// # Errors
 ///
-/// The snapshot cannot be read: without it nothing is known to be superfluous.
+/// The snapshot cannot be read just now. Where it is damaged, nothing more is known to be
+/// superfluous in the folder: that is a fault of it, and the rest stays.
 pub(super) fn clear(run: &Run<'_>, place: &TreePath) -> Result<()> {
     if !run.options.delete {
         return Ok(());
@@ -23,16 +27,32 @@ pub(super) fn clear(run: &Run<'_>, place: &TreePath) -> Result<()> {
     let Ok(folder) = run.options.subtree.concat(place) else {
         return Ok(());
     };
+    if run.unread.covers(&folder) {
+        run.has_spared.fetch_or(!names.is_empty(), Ordering::Relaxed);
+        return Ok(());
+    }
     // Both sides are sorted by name, so one pass over the folder tells which are the snapshot's.
     let mut kept = Names { entries: run.view.list(&folder), next: None };
     for name in names {
         run.interrupt.check()?;
-        if kept.has(&name)? {
-            continue;
+        match kept.has(&name) {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) if is_loss(&error) => {
+                let reason = format!("not all that is superfluous was removed: {error:?}");
+                run.tally(|report| report.damaged_files += 1);
+                run.fault(place, FaultKind::Unreadable, reason);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
-        let Ok(path) = place.join(&name) else {
+        let (Ok(path), Ok(stored)) = (place.join(&name), folder.join(&name)) else {
             continue;
         };
+        if run.unread.has_within(&stored) {
+            run.has_spared.store(true, Ordering::Relaxed);
+            continue;
+        }
         if !run.options.dry_run
             && let Err(error) = run.target.remove(&path)
         {
@@ -64,7 +84,7 @@ impl Names<'_> {
     }
 }
 
-/// Gives all folders their attributes, deepest first: whatever is done in a folder changes its
+/// Gives folders their attributes, deepest first: whatever is done in a folder changes its
 /// times. The tree is walked again rather than remembered.
 ///
 /// # Errors
@@ -72,28 +92,33 @@ impl Names<'_> {
 /// The store cannot be read just now; no room.
 pub(super) fn finish(run: &Run<'_>) -> Result<()> {
     let options = run.options;
-    let mut open: Vec<(TreePath, Node)> = Vec::new();
+    // With whether all below them is brought back.
+    let mut open: Vec<(TreePath, Node, bool)> = Vec::new();
     for chosen in Selection::new(run.view, &options.subtree, options.include.as_ref()) {
         run.interrupt.check()?;
-        let Chosen { place, node, .. } = match chosen {
+        let Chosen { place, node, is_whole } = match chosen {
             Ok(chosen) => chosen,
-            Err(error) if super::is_loss(&error) => break,
+            // That was said when the files came back.
+            Err(error) if is_loss(&error) => continue,
             Err(error) => return Err(error),
         };
-        while let Some((folder, above)) = open.pop_if(|(folder, _)| !place.is_within(folder)) {
-            finish_one(run, &folder, &above)?;
+        while let Some(folder) = open.pop_if(|(folder, ..)| !place.is_within(folder)) {
+            finish_one(run, &folder)?;
         }
         if node.kind == NodeKind::Folder {
-            open.push((place, node));
+            open.push((place, node, is_whole));
         }
     }
-    while let Some((folder, node)) = open.pop() {
-        finish_one(run, &folder, &node)?;
+    while let Some(folder) = open.pop() {
+        finish_one(run, &folder)?;
     }
     Ok(())
 }
 
-fn finish_one(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<()> {
+fn finish_one(run: &Run<'_>, (place, node, is_whole): &(TreePath, Node, bool)) -> Result<()> {
+    if !run.sets_folder(place, *is_whole) {
+        return Ok(());
+    }
     match run.target.present(place) {
         Ok(Present::Folder) => {}
         // It could not be made, or must not be: that was said on the way in.

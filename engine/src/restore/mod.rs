@@ -16,6 +16,7 @@ mod execute;
 mod file;
 mod folders;
 mod select;
+mod spared;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -28,10 +29,12 @@ use crate::path::TreePath;
 use crate::progress::{Fault, FaultKind, Phase, Progress};
 use crate::reader::SnapshotReader;
 use crate::repository::Repository;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Completeness, Snapshot};
 use crate::target::Target;
 use globset::GlobSet;
+use spared::Unread;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::BlobStore;
 
@@ -41,13 +44,14 @@ const FAULTS_MAX: usize = 1000;
 /// What becomes of a file that already stands in the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overwrite {
-    /// Whatever stands in the target stays as it is.
+    /// Whatever stands in the target stays as it is, folders with their attributes too.
     Never,
     /// A file of the same length is taken as right when its time of last modification is, and is
-    /// compared with the stored bytes when it is not.
+    /// compared with the stored bytes when it is not. A folder that is not empty stays where the
+    /// snapshot has no folder, unless superfluous names are to be removed.
     #[default]
     IfChanged,
-    /// Every file is written anew.
+    /// Every file is written anew, and takes the place even of a folder that is not empty.
     Always,
 }
 
@@ -58,12 +62,13 @@ pub struct RestoreOptions {
     /// target's only entry, under its own name).
     pub subtree: TreePath,
     /// Only paths (seen from `subtree`) that one of these matches, with all below them and the
-    /// folders above; empty = everything.
+    /// folders above; empty = everything. A folder above that is there keeps its attributes.
     pub include: Option<GlobSet>,
     /// What becomes of files that are there.
     pub overwrite: Overwrite,
     /// Removes from the target what the snapshot (subtree) does not have; with `include` only
-    /// inside folders that it chooses whole.
+    /// inside folders that it chooses whole. What the snapshot could not read stays, with all that
+    /// stands below it; so does what stands beside the folder of a device.
     pub delete: bool,
     /// Counts and compares, and changes nothing.
     pub dry_run: bool,
@@ -80,15 +85,19 @@ pub struct RestoreReport {
     pub unchanged_files: u64,
     /// Paths left alone because of [`Overwrite::Never`].
     pub skipped: u64,
-    /// Names removed; a folder counts once, with all below it.
+    /// Names removed, those that stood in the way among them: a file in the place of a folder, a
+    /// folder that was not empty in the place of anything else. A folder counts once, with all
+    /// below it.
     pub removed: u64,
-    /// Folders, links, further names of a file, pipes, devices made or set.
+    /// Folders, links, further names of a file, pipes, devices made or set. Folders that were there
+    /// and keep their attributes are not counted.
     pub others: u64,
     /// Paths that could not be brought back as they were (the first 1000).
     pub faults: Vec<Fault>,
     /// How many there are.
     pub faults_total: u64,
-    /// How many of them are files that the store has lost or damaged.
+    /// How many of them are files that the store has lost or damaged; a part of the tree that
+    /// cannot be read counts as one, whatever it held.
     pub damaged_files: u64,
     /// What the target could not give to many paths, and says once.
     pub remarks: Vec<String>,
@@ -98,9 +107,10 @@ pub struct RestoreReport {
 ///
 /// # Errors
 ///
-/// `NotFound` when the snapshot has no such subtree; `Damaged` when its tree cannot be read to the
-/// end (what was read before is brought back); `NoSpace`, `Interrupted`, and what reading the
-/// store meets. What is wrong with single paths is in the report.
+/// `NotFound` when the snapshot has no such subtree, `Damaged` when its tree cannot be read so far
+/// as to tell; `Invalid` for `delete` when the snapshot names only some of the paths that it could
+/// not read; `NoSpace`, `Interrupted`, and what reading the store meets. What is wrong with single
+/// paths is in the report, and so is where the tree could not be read on.
 pub fn restore(
     repository: &Repository,
     snapshot: &Snapshot,
@@ -110,7 +120,9 @@ pub fn restore(
     interrupt: &Interrupt,
 ) -> Result<RestoreReport> {
     let view = repository.view(snapshot);
-    Run::new(repository, &view, target, options, progress, interrupt).restore()
+    Run::new(repository, &view, target, options, progress, interrupt)
+        .sparing(&snapshot.completeness)?
+        .restore()
 }
 
 /// Everything one restore needs, shared by its threads.
@@ -124,6 +136,12 @@ struct Run<'a> {
     report: Mutex<RestoreReport>,
     /// Groups of hard links whose first file could not be brought back.
     lost_groups: Mutex<HashSet<TreePath>>,
+    /// Folders that this run made; those below them, which it made too, are not listed.
+    made: Mutex<HashSet<TreePath>>,
+    /// What is not removed whatever the options say.
+    unread: Unread,
+    /// Something was not removed because of `unread`.
+    has_spared: AtomicBool,
 }
 
 impl<'a> Run<'a> {
@@ -135,8 +153,27 @@ impl<'a> Run<'a> {
         progress: &'a dyn Progress,
         interrupt: &'a Interrupt,
     ) -> Self {
-        let (report, lost_groups) = (Mutex::default(), Mutex::default());
-        Run { store, view, target, options, progress, interrupt, report, lost_groups }
+        Run {
+            store,
+            view,
+            target,
+            options,
+            progress,
+            interrupt,
+            report: Mutex::default(),
+            lost_groups: Mutex::default(),
+            made: Mutex::default(),
+            unread: Unread::default(),
+            has_spared: AtomicBool::new(false),
+        }
+    }
+
+    /// Leaves alone, while removing, what the snapshot could not read.
+    fn sparing(mut self, completeness: &Completeness) -> Result<Self> {
+        if self.options.delete {
+            self.unread = Unread::of(completeness)?;
+        }
+        Ok(self)
     }
 
     fn restore(self) -> Result<RestoreReport> {
@@ -148,16 +185,17 @@ impl<'a> Run<'a> {
             return Err(Error::new(ErrorKind::NotFound, format!("looking for {subtree}")));
         }
         self.progress.phase(Phase::Comparing);
-        let walked = walk::Walk::new(&self).run();
+        walk::Walk::new(&self).run()?;
         if !self.options.dry_run {
-            // What a damaged tree still gave is finished like the rest.
-            if walked.as_ref().err().is_none_or(is_loss) {
-                folders::finish(&self)?;
-                self.tally(|report| report.remarks = self.target.remarks());
-                self.target.sync()?;
-            }
+            folders::finish(&self)?;
+            self.tally(|report| report.remarks = self.target.remarks());
+            self.target.sync()?;
         }
-        walked?;
+        if self.has_spared.load(Ordering::Relaxed) {
+            let remark =
+                "nothing was removed where the snapshot could not read; `show SNAP` says where";
+            self.tally(|report| report.remarks.push(remark.to_owned()));
+        }
         Ok(self.report.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -167,6 +205,24 @@ impl<'a> Run<'a> {
 
     fn lost_groups(&self) -> MutexGuard<'_, HashSet<TreePath>> {
         self.lost_groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn made(&self) -> MutexGuard<'_, HashSet<TreePath>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that there was no folder at `place` and that now there is.
+    fn note_made(&self, place: &TreePath) {
+        let mut made = self.made();
+        if !is_below(&made, place) {
+            made.insert(place.clone());
+        }
+    }
+
+    /// Whether the folder at `place` is given the snapshot's attributes. One that was there keeps
+    /// its own when nothing that is there may change, and when only something in it was asked for.
+    fn sets_folder(&self, place: &TreePath, is_whole: bool) -> bool {
+        (is_whole && self.options.overwrite != Overwrite::Never) || is_below(&self.made(), place)
     }
 
     fn fault(&self, path: &TreePath, kind: FaultKind, reason: impl Into<String>) {
@@ -214,6 +270,18 @@ impl<'a> Run<'a> {
         self.fault(path, FaultKind::Unsupported, format!("{error:?}"));
         self.target_trouble(error)
     }
+}
+
+/// Whether `place` is one of `folders` or lies below one.
+fn is_below(folders: &HashSet<TreePath>, place: &TreePath) -> bool {
+    let mut here = Some(place.clone());
+    while let Some(at) = here.take() {
+        if folders.contains(&at) {
+            return true;
+        }
+        here = at.parent();
+    }
+    false
 }
 
 /// Whether stored bytes are lost, as opposed to a store that cannot be read just now.

@@ -33,6 +33,8 @@ pub(super) struct Selection<'a> {
     /// The last path that was included; all within it is too.
     whole: Option<TreePath>,
     ready: VecDeque<Chosen>,
+    /// Where the last node that was read goes, chosen or not.
+    last: TreePath,
 }
 
 impl<'a> Selection<'a> {
@@ -48,7 +50,13 @@ impl<'a> Selection<'a> {
             above: Vec::new(),
             whole: None,
             ready: VecDeque::new(),
+            last: TreePath::root(),
         }
+    }
+
+    /// Where the last node that was read goes, chosen or not; the root before the first.
+    pub(super) fn last(&self) -> &TreePath {
+        &self.last
     }
 
     fn includes(&mut self, place: &TreePath) -> bool {
@@ -69,6 +77,7 @@ impl<'a> Selection<'a> {
         let Some(place) = place_of(path, self.subtree, &node) else {
             return;
         };
+        self.last.clone_from(&place);
         while self.above.last().is_some_and(|(folder, _)| !place.is_within(folder)) {
             self.above.pop();
         }

@@ -1,6 +1,6 @@
 //! The walk over what was chosen: decides path by path, and fills batches.
 use super::batch::{Batch, Piece};
-use super::compare::{Verdict, judge};
+use super::compare::{BLOCKED, Verdict, judge, judge_name};
 use super::file::OpenFile;
 use super::select::{Chosen, Selection};
 use super::{Overwrite, Run, attributes, execute, folders, is_loss};
@@ -17,6 +17,8 @@ struct Link {
     place: TreePath,
     first: TreePath,
     group: TreePath,
+    /// Names that go when it takes its own.
+    displaced: u64,
 }
 
 pub(super) struct Walk<'r, 'a> {
@@ -46,37 +48,54 @@ impl<'r, 'a> Walk<'r, 'a> {
         }
     }
 
-    /// Brings back everything but the attributes of folders.
+    /// Brings back everything but the attributes of folders. A part of the tree that cannot be read
+    /// is a fault, and whatever the tree still gives after it comes back too.
     pub(super) fn run(mut self) -> Result<()> {
         let options = self.run.options;
         let is_everything = options.include.as_ref().is_none_or(|globs| globs.is_empty());
-        let top = self.run.view.entry(&options.subtree)?;
-        if is_everything && top.is_none_or(|node| node.kind == NodeKind::Folder) {
+        if options.delete && is_everything && self.has_top()? {
             folders::clear(self.run, &TreePath::root())?;
         }
-        let chosen = Selection::new(self.run.view, &options.subtree, options.include.as_ref());
-        let mut broken = None;
-        for chosen in chosen {
-            match chosen {
-                Ok(chosen) => {
-                    if let Err(error) = self.visit(chosen) {
-                        self.abandon();
-                        return Err(error);
-                    }
-                }
+        let mut selection =
+            Selection::new(self.run.view, &options.subtree, options.include.as_ref());
+        while let Some(next) = selection.next() {
+            let visited = match next {
+                Ok(chosen) => self.visit(chosen),
                 Err(error) if is_loss(&error) => {
-                    broken = Some(error);
-                    break;
+                    self.torn(selection.last(), &error);
+                    Ok(())
                 }
-                Err(error) => {
-                    self.abandon();
-                    return Err(error);
-                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = visited {
+                self.abandon();
+                return Err(error);
             }
         }
         self.run.progress.expect_no_more();
-        self.execute()?;
-        broken.map_or(Ok(()), Err)
+        self.execute()
+    }
+
+    /// Says that the tree could not be read on from `last`: nobody knows how many paths that are.
+    fn torn(&self, last: &TreePath, error: &Error) {
+        let after = if last.is_root() { "the top".to_owned() } else { last.to_string() };
+        let reason = format!(
+            "what the snapshot has after {after} could not be read ({error:?}); try \
+             `restore SNAP:/FOLDER` for other folders"
+        );
+        self.run.tally(|report| report.damaged_files += 1);
+        self.run.fault(last, FaultKind::Unreadable, reason);
+    }
+
+    /// Whether the snapshot is of the folder that becomes the target's root. One of a device has no
+    /// node there: it is of one folder in it, and what stands next to that is not its own.
+    fn has_top(&self) -> Result<bool> {
+        let top = match self.run.view.entry(&self.run.options.subtree) {
+            // The walk will say what is wrong.
+            Err(error) if is_loss(&error) => None,
+            top => top?,
+        };
+        Ok(top.is_some_and(|node| node.kind == NodeKind::Folder))
     }
 
     fn visit(&mut self, chosen: Chosen) -> Result<()> {
@@ -86,7 +105,10 @@ impl<'r, 'a> Walk<'r, 'a> {
             self.run.tally(|report| report.skipped += 1);
             return Ok(());
         }
-        self.enter_parent(&place)?;
+        if !self.enter_parent(&place)? {
+            self.run.tally(|report| report.skipped += 1);
+            return Ok(());
+        }
         match node.kind {
             NodeKind::Folder => self.folder(&place, is_whole)?,
             NodeKind::File => self.file(place, node)?,
@@ -95,46 +117,87 @@ impl<'r, 'a> Walk<'r, 'a> {
         if self.batch.is_full() { self.execute() } else { Ok(()) }
     }
 
-    /// Makes sure that the folder of `place` was made, whether or not the tree has a node for it.
-    fn enter_parent(&mut self, place: &TreePath) -> Result<()> {
+    /// Makes sure that the folders above `place` were made, whether or not the tree has nodes for
+    /// them; `false` when one of them cannot be.
+    fn enter_parent(&mut self, place: &TreePath) -> Result<bool> {
         while self.inside.last().is_some_and(|folder| !place.is_within(folder)) {
             self.inside.pop();
         }
-        let Some(parent) = place.parent() else {
-            return Ok(());
-        };
-        if parent.is_root() || self.inside.last() == Some(&parent) {
-            return Ok(());
+        let mut missing = Vec::new();
+        let mut above = place.parent();
+        while let Some(folder) = above.take_if(|folder| !folder.is_root()) {
+            if self.inside.last() == Some(&folder) {
+                break;
+            }
+            above = folder.parent();
+            missing.push(folder);
         }
-        self.make_folder(&parent)
+        while let Some(folder) = missing.pop() {
+            // Without a node it gets no attributes, as a folder above something chosen.
+            if !self.make_folder(&folder, false)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    fn make_folder(&mut self, place: &TreePath) -> Result<()> {
-        if !self.run.options.dry_run
-            && let Err(error) = self.run.target.make_folder(place)
-        {
-            self.run.target_fault(place, error)?;
+    /// Makes sure that a folder stands at `place`; `false` when something else stays there. One
+    /// that will not be given attributes at the end is not touched.
+    fn make_folder(&mut self, place: &TreePath, is_whole: bool) -> Result<bool> {
+        let run = self.run;
+        let present = run.target.present(place);
+        let in_the_way = u64::from(matches!(present, Ok(Present::File { .. } | Present::Other)));
+        let is_there = matches!(present, Ok(Present::Folder));
+        if in_the_way > 0 && run.options.overwrite == Overwrite::Never {
+            self.blocked = Some(place.clone());
+            run.tally(|report| report.skipped += 1);
+            return Ok(false);
+        }
+        let is_left = is_there && !run.sets_folder(place, is_whole);
+        let made = match present {
+            Ok(_) if run.options.dry_run || is_left => Ok(()),
+            Ok(_) => run.target.make_folder(place),
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(()) => {
+                if !is_there {
+                    run.note_made(place);
+                }
+                run.tally(|report| report.removed += in_the_way);
+            }
+            Err(error) => run.target_fault(place, error)?,
         }
         if !place.is_root() {
             self.inside.push(place.clone());
         }
-        Ok(())
+        Ok(true)
     }
 
     fn folder(&mut self, place: &TreePath, is_whole: bool) -> Result<()> {
-        if self.run.options.overwrite == Overwrite::Never
-            && let Ok(Present::File { .. } | Present::Other) = self.run.target.present(place)
-        {
-            self.blocked = Some(place.clone());
-            self.run.tally(|report| report.skipped += 1);
+        if !self.make_folder(place, is_whole)? {
             return Ok(());
         }
-        self.make_folder(place)?;
-        self.run.tally(|report| report.others += 1);
+        let is_set = self.run.sets_folder(place, is_whole);
+        self.run.tally(|report| report.others += u64::from(is_set));
         if is_whole && !place.is_root() {
             folders::clear(self.run, place)?;
         }
         Ok(())
+    }
+
+    /// How many names go when something that is no file of its own takes `place`; `None` when it
+    /// cannot, which is then said.
+    fn way_to(&self, place: &TreePath) -> Result<Option<u64>> {
+        let run = self.run;
+        match judge_name(run, place) {
+            Ok(Verdict::Write | Verdict::SetAttributes) => return Ok(Some(0)),
+            Ok(Verdict::Displace) => return Ok(Some(1)),
+            Ok(Verdict::Leave) => run.tally(|report| report.skipped += 1),
+            Ok(Verdict::Blocked) => run.fault(place, FaultKind::Unsupported, BLOCKED),
+            Err(error) => run.target_fault(place, error)?,
+        }
+        Ok(None)
     }
 
     fn special(&mut self, place: &TreePath, node: &Node) -> Result<()> {
@@ -144,16 +207,9 @@ impl<'r, 'a> Walk<'r, 'a> {
             run.fault(place, FaultKind::Unsupported, reason);
             return Ok(());
         }
-        if run.options.overwrite == Overwrite::Never {
-            match run.target.present(place) {
-                Ok(Present::Nothing) => {}
-                Ok(_) => {
-                    run.tally(|report| report.skipped += 1);
-                    return Ok(());
-                }
-                Err(error) => return run.target_fault(place, error),
-            }
-        }
+        let Some(displaced) = self.way_to(place)? else {
+            return Ok(());
+        };
         if !run.options.dry_run {
             let attributes = attributes::read(run.store, node)?;
             let (xattrs, holes) = (&attributes.xattrs, &attributes.holes);
@@ -162,7 +218,10 @@ impl<'r, 'a> Walk<'r, 'a> {
                 Err(error) => return run.target_fault(place, error),
             }
         }
-        run.tally(|report| report.others += 1);
+        run.tally(|report| {
+            report.others += 1;
+            report.removed += displaced;
+        });
         Ok(())
     }
 
@@ -171,7 +230,8 @@ impl<'r, 'a> Walk<'r, 'a> {
         if let Some(group) = &node.hard_link
             && let Some(first) = self.groups.get(group)
         {
-            let link = Link { place, first: first.clone(), group: group.clone() };
+            let (first, group) = (first.clone(), group.clone());
+            let link = Link { place, first, group, displaced: 0 };
             return self.further_name(link);
         }
         run.progress.expect(1, node.size_bytes());
@@ -188,6 +248,10 @@ impl<'r, 'a> Walk<'r, 'a> {
             run.progress.advance(1, node.size_bytes());
             return Ok(());
         }
+        if verdict == Verdict::Blocked {
+            self.pass(&place, &node, BLOCKED.to_owned());
+            return Ok(());
+        }
         if let Some((kind, reason)) = hindrance(&node) {
             self.run.fault(&place, kind, reason);
             run.progress.advance(1, node.size_bytes());
@@ -201,15 +265,17 @@ impl<'r, 'a> Walk<'r, 'a> {
             run.progress.advance(1, node.size_bytes());
             return Ok(());
         }
+        let displaced = u64::from(verdict == Verdict::Displace);
         if run.options.dry_run {
             run.tally(|report| {
                 report.written_files += 1;
                 report.written_bytes += node.size_bytes();
+                report.removed += displaced;
             });
             run.progress.advance(1, node.size_bytes());
             return Ok(());
         }
-        self.write(place, node)
+        self.write(place, node, displaced)
     }
 
     fn pass(&self, place: &TreePath, node: &Node, reason: String) {
@@ -217,20 +283,17 @@ impl<'r, 'a> Walk<'r, 'a> {
         self.run.progress.advance(1, node.size_bytes());
     }
 
-    fn further_name(&mut self, link: Link) -> Result<()> {
+    fn further_name(&mut self, mut link: Link) -> Result<()> {
         let run = self.run;
-        if run.options.overwrite == Overwrite::Never {
-            match run.target.present(&link.place) {
-                Ok(Present::Nothing) => {}
-                Ok(_) => {
-                    run.tally(|report| report.skipped += 1);
-                    return Ok(());
-                }
-                Err(error) => return run.target_fault(&link.place, error),
-            }
-        }
+        let Some(displaced) = self.way_to(&link.place)? else {
+            return Ok(());
+        };
+        link.displaced = displaced;
         if run.options.dry_run {
-            run.tally(|report| report.others += 1);
+            run.tally(|report| {
+                report.others += 1;
+                report.removed += displaced;
+            });
             return Ok(());
         }
         let paths = [&link.place, &link.first, &link.group];
@@ -241,10 +304,10 @@ impl<'r, 'a> Walk<'r, 'a> {
     }
 
     /// Adds a file to the batch; one without stored pieces is written at once.
-    fn write(&mut self, place: TreePath, mut node: Node) -> Result<()> {
+    fn write(&mut self, place: TreePath, mut node: Node, displaced: u64) -> Result<()> {
         let content = std::mem::take(&mut node.content);
         node.content.len = content.len;
-        let file = Arc::new(OpenFile::new(place, node));
+        let file = Arc::new(OpenFile::new(place, node, displaced));
         match &content.content {
             Content::Empty => return file.finish_empty(self.run),
             Content::Inline(bytes) => return file.write(self.run, 0, bytes),
@@ -325,7 +388,10 @@ impl<'r, 'a> Walk<'r, 'a> {
         }
         match run.target.make_hard_link(&link.place, &link.first) {
             Ok(()) => {
-                run.tally(|report| report.others += 1);
+                run.tally(|report| {
+                    report.others += 1;
+                    report.removed += link.displaced;
+                });
                 Ok(())
             }
             Err(error) => run.target_fault(&link.place, error),

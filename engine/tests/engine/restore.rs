@@ -2,9 +2,10 @@
 use devsnap_engine::error::ErrorKind;
 use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::interrupt::Interrupt;
-use devsnap_engine::progress::Silent;
+use devsnap_engine::path::TreePath;
+use devsnap_engine::progress::{FaultKind, Silent};
 use devsnap_engine::restore::{Overwrite, RestoreOptions, RestoreReport, restore};
-use devsnap_engine::snapshot::Snapshot;
+use devsnap_engine::snapshot::{Completeness, Snapshot};
 use devsnap_testkit::TestRepository;
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::held_by_disk;
@@ -89,7 +90,7 @@ fn a_dry_run_touches_nothing_and_a_part_is_brought_back_alone() {
     let dry = RestoreOptions { dry_run: true, ..RestoreOptions::default() };
     assert_eq!(bring_back(&here, &made, target.path(), &dry).written_files, 2);
     assert_eq!(fs::read_dir(target.path()).unwrap().count(), 0);
-    let subtree = devsnap_engine::path::TreePath::from_slashed(b"a/b").unwrap();
+    let subtree = TreePath::from_slashed(b"a/b").unwrap();
     let part = RestoreOptions { subtree, ..RestoreOptions::default() };
     bring_back(&here, &made, target.path(), &part);
     let found = held_by_disk(target.path());
@@ -130,4 +131,22 @@ fn a_restore_that_was_asked_to_stop_leaves_no_half_written_file() {
     assert_eq!(stopped.kind(), ErrorKind::Interrupted);
     drop(place);
     assert!(held_by_disk(target.path()).values().all(|(_, bytes)| bytes.is_empty()));
+}
+
+#[test]
+fn delete_leaves_what_the_snapshot_says_it_could_not_read() {
+    let here = TestRepository::new();
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("locked")).unwrap();
+    let mut made = here.snapshot(folder.path()).unwrap().named.snapshot;
+    let first = vec![(TreePath::from_slashed(b"locked").unwrap(), FaultKind::Unreadable)];
+    made.completeness = Completeness::Incomplete { total: 1, first };
+    for name in ["locked/mine", "stray"] {
+        fs::write(folder.path().join(name), "mine").unwrap();
+    }
+    let options = RestoreOptions { delete: true, ..RestoreOptions::default() };
+    let report = bring_back(&here, &made, folder.path(), &options);
+    assert_eq!((report.removed, report.remarks.len()), (1, 1), "{report:?}");
+    assert!(folder.path().join("locked/mine").exists());
+    assert!(!folder.path().join("stray").exists());
 }

@@ -12,7 +12,7 @@ mod settings;
 mod signals;
 mod terminal;
 
-use args::{Cli, Command};
+use args::{CacheCommand, Cli, Command};
 use clap::Parser;
 use commands::Session;
 use devsnap_engine::interrupt::Interrupt;
@@ -42,6 +42,10 @@ fn run(cli: &Cli, report: &Report) -> Result<ExitCode, Failure> {
 fn stdout_of(command: &Command) -> Stdout {
     match command {
         Command::Dump(_) | Command::Completions(_) | Command::Man(_) => Stdout::Bytes,
+        Command::Snapshot(_)
+        | Command::Restore(_)
+        | Command::Check(_)
+        | Command::Cache(CacheCommand::Clear) => Stdout::Account,
         _ => Stdout::Lines,
     }
 }

@@ -69,6 +69,14 @@ impl Home {
     }
 }
 
+/// Runs with a standard output that nobody reads.
+fn unread(command: &mut Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("because it was built");
+    drop(child.stdout.take());
+    child.wait_with_output().expect("because it was started")
+}
+
 fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -232,6 +240,30 @@ fn a_damaged_pack_ends_with_26() {
     ends_with(&home.run(&["check", "--read-data"]), 26, "damage");
     let lines = home.json(&["check", "--read-data"]);
     assert!(lines.iter().any(|line| line["severity"] == "damage"), "{lines:?}");
+
+    let heard = home.run(&["restore", "latest", "--target", "heard"]).status.code();
+    assert!(matches!(heard, Some(3 | 26)), "{heard:?}");
+    for (words, code) in [
+        (&["check", "--read-data"][..], Some(26)),
+        (&["restore", "latest", "--target", "unheard"], heard),
+    ] {
+        let output = unread(home.bare(words).env("DEVSNAP_PASSWORD", PASSWORD));
+        assert_eq!(output.status.code(), code, "{words:?}: {}", err(&output));
+    }
+}
+
+#[test]
+fn a_listing_without_a_reader_ends_well_and_an_init_does_not() {
+    let home = Home::new();
+    let output = unread(home.bare(&["init"]).env("DEVSNAP_PASSWORD", PASSWORD));
+    ends_with(&output, 1, "recovery key could not be printed");
+    assert!(err(&output).contains("run `devsnap init` again"));
+
+    fs::remove_dir_all(home.at("repository")).unwrap();
+    home.done(&["init"]);
+    home.done(&["snapshot", "data"]);
+    let output = unread(home.bare(&["ls", "latest"]).env("DEVSNAP_PASSWORD", PASSWORD));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 }
 
 fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -245,7 +245,7 @@ fn a_damaged_pack_ends_with_26() {
     assert!(matches!(heard, Some(3 | 26)), "{heard:?}");
     for (words, code) in [
         (&["check", "--read-data"][..], Some(26)),
-        (&["restore", "latest", "--target", "unheard"], heard),
+        (&["restore", "latest", "--target", "unheard"][..], heard),
     ] {
         let output = unread(home.bare(words).env("DEVSNAP_PASSWORD", PASSWORD));
         assert_eq!(output.status.code(), code, "{words:?}: {}", err(&output));
@@ -294,6 +294,30 @@ fn the_cache_can_go_at_any_time() {
     home.done(&["snapshot", "data"]);
     assert!(home.done(&["cache", "clear"]).contains("1 repositories"));
     assert_eq!(home.done(&["dump", "latest", "note.txt"]), "first\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn under_nohup_a_terminal_that_goes_away_stops_nothing() {
+    let home = Home::with_repository();
+    let mut command = home.bare(&[]);
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(command.get_program());
+    // The parent of the command that says the password is the program itself.
+    nohup.args(["snapshot", "data", "--password-command"]);
+    nohup.arg("kill -HUP $PPID; sleep 0.1; kill -HUP $PPID; cat password");
+    nohup.current_dir(home.0.path()).stdin(Stdio::null()).env_clear();
+    nohup.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = nohup.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+
+    command.args([
+        "snapshot",
+        "data",
+        "--password-command",
+        "kill -HUP $PPID; sleep 0.1; cat password",
+    ]);
+    assert_eq!(command.output().unwrap().status.code(), Some(130));
 }
 
 #[test]

@@ -8,15 +8,17 @@ use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
 use devsnap_engine::restore::{Overwrite, RestoreOptions, RestoreReport, restore};
+use devsnap_engine::snapshot::Named;
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
 
 pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode, Failure> {
-    let (name, subtree) = paths::snapshot_and_path(&args.what)?;
-    let options = options(args, subtree)?;
+    let (first, second) = paths::snapshot_and_path(&args.what)?;
+    let mut options = options(args)?;
     let repository = session.open_repository()?;
-    let named = session.one(&repository, &name)?;
+    let (named, subtree) = meant(session, &session.snapshots(&repository)?, first, second)?;
+    options.subtree = subtree;
     let view = repository.view(&named.snapshot);
     if !options.subtree.is_root() && view.entry(&options.subtree)?.is_none() {
         return Err(paths::not_there(&options.subtree, &named.id.short()));
@@ -43,6 +45,26 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
     Ok(if done.faults_total == 0 { ExitCode::Done } else { ExitCode::Incomplete })
 }
 
+/// The snapshot and the part of it that are meant: the first reading of what was typed that names
+/// a snapshot.
+fn meant(
+    session: &Session<'_>,
+    named: &[Named],
+    (name, subtree): paths::Part,
+    second: Option<paths::Part>,
+) -> Result<(Named, TreePath), Failure> {
+    let refused = match session.select(named, &name) {
+        Ok(named) => return Ok((named.clone(), subtree)),
+        Err(refused) => refused,
+    };
+    if let Some((name, subtree)) = second
+        && let Ok(named) = session.select(named, &name)
+    {
+        return Ok((named.clone(), subtree));
+    }
+    Err(refused)
+}
+
 /// A restore must not write into the repository it reads from, and `--delete` would take it away
 /// with all else that the snapshot does not have.
 fn spare_own_folders(session: &Session<'_>, args: &RestoreArgs) -> Result<(), Failure> {
@@ -61,7 +83,8 @@ fn spare_own_folders(session: &Session<'_>, args: &RestoreArgs) -> Result<(), Fa
     Ok(())
 }
 
-fn options(args: &RestoreArgs, subtree: TreePath) -> Result<RestoreOptions, Failure> {
+/// All but which part.
+fn options(args: &RestoreArgs) -> Result<RestoreOptions, Failure> {
     let include = match args.include.as_slice() {
         [] => None,
         patterns => Some(patterns::compile(patterns)?),
@@ -71,7 +94,13 @@ fn options(args: &RestoreArgs, subtree: TreePath) -> Result<RestoreOptions, Fail
         OverwriteArg::IfChanged => Overwrite::IfChanged,
         OverwriteArg::Always => Overwrite::Always,
     };
-    Ok(RestoreOptions { subtree, include, overwrite, delete: args.delete, dry_run: args.dry_run })
+    Ok(RestoreOptions {
+        subtree: TreePath::root(),
+        include,
+        overwrite,
+        delete: args.delete,
+        dry_run: args.dry_run,
+    })
 }
 
 /// The folder that is restored to.

@@ -11,7 +11,7 @@ const PREFIX_LEN_MIN: usize = 4;
 /// What a person typed, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
-    /// Before the last `@`: a device's name or UDID, a host, a folder.
+    /// Before the last `@`: a device's name or UDID, a host, a folder, `HOST:FOLDER`.
     pub of: Option<String>,
     /// After it.
     pub which: String,
@@ -193,7 +193,12 @@ fn is_of(origin: &Origin, of: &str) -> bool {
         Origin::Device(device) => {
             device.udid.eq_ignore_ascii_case(of) || folded(&device.name) == folded(of)
         }
-        Origin::Folder { host, path } => host == of || path.as_slice() == of.as_bytes(),
+        Origin::Folder { host, path } => {
+            let on_host = of.strip_prefix(host.as_str()).and_then(|rest| rest.strip_prefix(':'));
+            host == of
+                || path.as_slice() == of.as_bytes()
+                || on_host.is_some_and(|folder| path.as_slice() == folder.as_bytes())
+        }
     }
 }
 
@@ -323,6 +328,27 @@ mod tests {
         let selector = Selector::parse("2026-11-moving");
         let named = select(&history, &selector, &TimeZone::UTC).unwrap();
         assert_eq!(named.id.as_bytes()[2], 1);
+    }
+
+    #[test]
+    fn a_folder_is_named_by_its_host_its_path_or_both() {
+        let mut history = history();
+        history.truncate(2);
+        for (named, host) in history.iter_mut().zip(["desk", "lap:top"]) {
+            let path = b"/home/anna@work".to_vec();
+            named.snapshot.origin = Origin::Folder { host: host.to_owned(), path };
+        }
+        let of = |of: &str| {
+            let selector = Selector::parse(&format!("{of}@latest"));
+            let found = select(&history, &selector, &TimeZone::UTC);
+            found.map(|named| named.id.as_bytes()[2]).map_err(|_| ())
+        };
+        assert_eq!(of("desk"), Ok(3));
+        assert_eq!(of("desk:/home/anna@work"), Ok(3));
+        assert_eq!(of("lap:top:/home/anna@work"), Ok(1));
+        assert_eq!(of("/home/anna@work"), Err(()), "both have it");
+        assert_eq!(of("desk:/home"), Err(()));
+        assert_eq!(of("top:/home/anna@work"), Err(()));
     }
 
     #[test]

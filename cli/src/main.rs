@@ -56,10 +56,30 @@ fn refuse(error: &clap::Error) -> ! {
     if !error.use_stderr() || !wants_json {
         error.exit();
     }
-    let said = error.to_string();
-    let line = said.lines().next().unwrap_or_default();
-    let failure = Failure::usage(line.strip_prefix("error: ").unwrap_or(line));
+    let failure = Failure::usage(in_one_line(&error.to_string()));
     let failure = failure.hint("`devsnap --help` shows the commands and flags");
     let _ = writeln!(io::stdout(), "{}", report::json::error(&failure));
     std::process::exit(i32::from(ExitCode::Usage as u8))
+}
+
+/// What clap says before it turns to tips and usage: its lines up to the first empty one, which
+/// name the arguments that are missing.
+fn in_one_line(said: &str) -> String {
+    let lines = said.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let line = lines.collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_error_in_one_line_names_what_is_missing() {
+        let error = Cli::try_parse_from(["devsnap", "restore"]).unwrap_err();
+        let line = in_one_line(&error.to_string());
+        assert!(line.starts_with("the following required arguments"), "{line}");
+        assert!(line.contains("--target") && !line.contains("Usage"), "{line}");
+        assert!(!line.contains('\n'), "{line}");
+    }
 }

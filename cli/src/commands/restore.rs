@@ -32,8 +32,9 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
     drop(watch);
     let done = done?;
 
-    for fault in &done.faults {
-        session.report.fault(fault);
+    session.report.faults(&done.faults, done.faults_total);
+    if !args.include.is_empty() && has_touched_nothing(&done) {
+        session.report.warn("nothing in the snapshot matches --include");
     }
     for remark in &done.remarks {
         session.report.warn(remark);
@@ -83,6 +84,12 @@ fn spare_own_folders(session: &Session<'_>, args: &RestoreArgs) -> Result<(), Fa
     Ok(())
 }
 
+/// Whether no path was even looked at: folders above a match count too.
+fn has_touched_nothing(done: &RestoreReport) -> bool {
+    let files = done.written_files + done.unchanged_files;
+    files + done.skipped + done.others + done.faults_total == 0
+}
+
 /// All but which part.
 fn options(args: &RestoreArgs) -> Result<RestoreOptions, Failure> {
     let include = match args.include.as_slice() {
@@ -112,6 +119,12 @@ struct Place {
 
 impl Place {
     fn open(folder: &Path, dry_run: bool) -> Result<Place, Failure> {
+        // A link that leads nowhere is there and is no folder either.
+        if folder.symlink_metadata().is_ok() && !folder.is_dir() {
+            let what = format!("the target {} is not a folder", folder.display());
+            return Err(Failure::new(ExitCode::Failed, what)
+                .hint("name a folder, or a new name for one; nothing was changed"));
+        }
         if dry_run && !folder.exists() {
             let empty = tempfile::tempdir().map_err(|error| {
                 let what = format!("could not make an empty folder to compare with: {error}");
@@ -137,6 +150,7 @@ fn for_programs(done: &RestoreReport, snapshot: &str, dry_run: bool) -> Value {
         "removed": done.removed,
         "others": done.others,
         "faults": done.faults_total,
+        "damaged_files": done.damaged_files,
     })
 }
 
@@ -153,6 +167,7 @@ fn for_people(done: &RestoreReport, args: &RestoreArgs) -> String {
         (done.skipped, "left alone"),
         (done.removed, "removed"),
         (done.faults_total, "not as they were"),
+        (done.damaged_files, "lost or damaged in the repository"),
     ] {
         if count > 0 {
             said = said + ", " + &count.to_string() + " " + what;
@@ -164,6 +179,27 @@ fn for_people(done: &RestoreReport, args: &RestoreArgs) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_that_is_no_folder_is_refused_in_words() {
+        let root = tempfile::tempdir().unwrap();
+        let (file, link) = (root.path().join("file"), root.path().join("link"));
+        std::fs::write(&file, "x").unwrap();
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        for (target, dry_run) in [(&file, false), (&link, false), (&file, true), (&link, true)] {
+            let refused = Place::open(target, dry_run).err().unwrap();
+            assert!(refused.message().ends_with("is not a folder"), "{refused:?}");
+        }
+        assert!(!root.path().join("nowhere").exists());
+    }
+
+    #[test]
+    fn files_that_the_repository_has_lost_stand_in_the_summary() {
+        let done = RestoreReport { faults_total: 2, damaged_files: 1, ..RestoreReport::default() };
+        assert_eq!(for_programs(&done, "00", false)["damaged_files"], 1);
+        assert!(!has_touched_nothing(&done));
+        assert!(has_touched_nothing(&RestoreReport::default()));
+    }
 
     #[test]
     fn a_dry_run_makes_no_folder() {

@@ -42,9 +42,7 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
     drop(watch);
     let made = made?;
 
-    for fault in made.faults.kept() {
-        session.report.fault(fault);
-    }
+    session.report.faults(made.faults.kept(), made.faults.total());
     let is_torn = set.is_some_and(|before| changed_since(&folder, &before));
     if is_torn {
         session.report.warn(CHANGED_MEANWHILE);

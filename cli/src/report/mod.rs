@@ -126,11 +126,25 @@ impl Report {
         }
     }
 
-    /// Names a path that is not as it should be.
-    pub fn fault(&self, fault: &Fault) {
+    /// Names the paths that are not as they should be, of which there are `total`.
+    pub fn faults(&self, named: &[Fault], total: u64) {
+        for fault in named {
+            self.fault(fault);
+        }
+        let more = total.saturating_sub(named.len() as u64);
+        if more > 0 {
+            self.warn(&format!("and {more} more paths"));
+        }
+    }
+
+    fn fault(&self, fault: &Fault) {
         let line = || json::fault(fault);
         self.aside(line, || {
-            format!("warning: {}: {} ({})", fault.path, fault.kind.word(), escaped(&fault.reason))
+            let (kind, reason) = (fault.kind.word(), escaped(&fault.reason));
+            match fault.path.is_root() {
+                true => format!("warning: .: {kind} ({reason})"),
+                false => format!("warning: {}: {kind} ({reason})", fault.path),
+            }
         });
     }
 
@@ -401,6 +415,21 @@ pub(crate) mod tests {
         let (out, kept) = (Box::new(Gone), Box::new(err.clone()));
         Report::into_sinks(&global, Stdout::Lines, out, kept).fail(&Failure::usage("no"));
         assert!(err.text().starts_with("{\"message_type\":\"error\""), "{}", err.text());
+    }
+
+    #[test]
+    fn faults_name_the_top_and_end_with_how_many_are_not_named() {
+        let fault = Fault {
+            path: devsnap_engine::path::TreePath::root(),
+            kind: devsnap_engine::progress::FaultKind::Unreadable,
+            reason: "not permitted".to_owned(),
+        };
+        let (_, err) = spoken(&Global::default(), Stdout::Account, |report| {
+            report.faults(std::slice::from_ref(&fault), 8);
+            report.faults(std::slice::from_ref(&fault), 1);
+        });
+        let line = "warning: .: unreadable (not permitted)\n";
+        assert_eq!(err, format!("{line}warning: and 7 more paths\n{line}"));
     }
 
     #[test]

@@ -228,8 +228,13 @@ impl From<DeviceError> for Failure {
 
 impl From<SelectError> for Failure {
     fn from(error: SelectError) -> Self {
-        let failure = Failure::new(ExitCode::Failed, error.to_string());
+        let code = match error {
+            SelectError::NoMoment(_) => ExitCode::Usage,
+            _ => ExitCode::Failed,
+        };
+        let failure = Failure::new(code, error.to_string());
         match error {
+            SelectError::NoMoment(_) => failure,
             SelectError::NoneAtAll => failure.hint("make one with `devsnap snapshot PATH`"),
             SelectError::SeveralOf { .. } => failure.hint("use the UDID or the folder before @"),
             SelectError::SeveralIds { .. } => failure.hint("type more digits of the id"),

@@ -12,7 +12,7 @@ mod settings;
 mod signals;
 mod terminal;
 
-use args::{Cli, Command};
+use args::{CacheCommand, Cli, Command};
 use clap::Parser;
 use commands::Session;
 use devsnap_engine::interrupt::Interrupt;
@@ -42,6 +42,10 @@ fn run(cli: &Cli, report: &Report) -> Result<ExitCode, Failure> {
 fn stdout_of(command: &Command) -> Stdout {
     match command {
         Command::Dump(_) | Command::Completions(_) | Command::Man(_) => Stdout::Bytes,
+        Command::Snapshot(_)
+        | Command::Restore(_)
+        | Command::Check(_)
+        | Command::Cache(CacheCommand::Clear) => Stdout::Account,
         _ => Stdout::Lines,
     }
 }
@@ -52,10 +56,30 @@ fn refuse(error: &clap::Error) -> ! {
     if !error.use_stderr() || !wants_json {
         error.exit();
     }
-    let said = error.to_string();
-    let line = said.lines().next().unwrap_or_default();
-    let failure = Failure::usage(line.strip_prefix("error: ").unwrap_or(line));
+    let failure = Failure::usage(in_one_line(&error.to_string()));
     let failure = failure.hint("`devsnap --help` shows the commands and flags");
     let _ = writeln!(io::stdout(), "{}", report::json::error(&failure));
     std::process::exit(i32::from(ExitCode::Usage as u8))
+}
+
+/// What clap says before it turns to tips and usage: its lines up to the first empty one, which
+/// name the arguments that are missing.
+fn in_one_line(said: &str) -> String {
+    let lines = said.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let line = lines.collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_error_in_one_line_names_what_is_missing() {
+        let error = Cli::try_parse_from(["devsnap", "restore"]).unwrap_err();
+        let line = in_one_line(&error.to_string());
+        assert!(line.starts_with("the following required arguments"), "{line}");
+        assert!(line.contains("--target") && !line.contains("Usage"), "{line}");
+        assert!(!line.contains('\n'), "{line}");
+    }
 }

@@ -69,6 +69,14 @@ impl Home {
     }
 }
 
+/// Runs with a standard output that nobody reads.
+fn unread(command: &mut Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("because it was built");
+    drop(child.stdout.take());
+    child.wait_with_output().expect("because it was started")
+}
+
 fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -175,6 +183,24 @@ fn what_was_kept_is_listed_compared_found_and_comes_back() {
 }
 
 #[test]
+fn what_the_list_shows_a_folder_as_can_be_typed() {
+    let home = Home::with_repository();
+    fs::write(home.at("data/icon@2x"), "icon").unwrap();
+    home.done(&["snapshot", "data", "--host", "desk"]);
+    let folder = home.at("data").canonicalize().unwrap();
+    let shown = format!("desk:{}", folder.display());
+    assert!(home.done(&["snapshots"]).contains(&shown));
+    assert!(home.done(&["ls", &format!("{shown}@latest")]).contains("note.txt"));
+
+    home.done(&["restore", &format!("{shown}@latest:/sub"), "--target", "part"]);
+    assert!(home.at("part/large").is_file());
+    home.done(&["restore", &format!("{shown}@latest"), "--target", "all"]);
+    assert!(home.at("all/note.txt").is_file());
+    home.done(&["restore", "latest:/icon@2x", "--target", "icon"]);
+    assert!(home.at("icon/icon@2x").is_file());
+}
+
+#[test]
 fn dry_runs_leave_no_trace() {
     let home = Home::with_repository();
     home.done(&["snapshot", "data", "--dry-run"]);
@@ -232,6 +258,30 @@ fn a_damaged_pack_ends_with_26() {
     ends_with(&home.run(&["check", "--read-data"]), 26, "damage");
     let lines = home.json(&["check", "--read-data"]);
     assert!(lines.iter().any(|line| line["severity"] == "damage"), "{lines:?}");
+
+    let heard = home.run(&["restore", "latest", "--target", "heard"]).status.code();
+    assert!(matches!(heard, Some(3 | 26)), "{heard:?}");
+    for (words, code) in [
+        (&["check", "--read-data"][..], Some(26)),
+        (&["restore", "latest", "--target", "unheard"][..], heard),
+    ] {
+        let output = unread(home.bare(words).env("DEVSNAP_PASSWORD", PASSWORD));
+        assert_eq!(output.status.code(), code, "{words:?}: {}", err(&output));
+    }
+}
+
+#[test]
+fn a_listing_without_a_reader_ends_well_and_an_init_does_not() {
+    let home = Home::new();
+    let output = unread(home.bare(&["init"]).env("DEVSNAP_PASSWORD", PASSWORD));
+    ends_with(&output, 1, "recovery key could not be printed");
+    assert!(err(&output).contains("run `devsnap init` again"));
+
+    fs::remove_dir_all(home.at("repository")).unwrap();
+    home.done(&["init"]);
+    home.done(&["snapshot", "data"]);
+    let output = unread(home.bare(&["ls", "latest"]).env("DEVSNAP_PASSWORD", PASSWORD));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 }
 
 fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -263,6 +313,22 @@ fn the_cache_can_go_at_any_time() {
     home.done(&["snapshot", "data"]);
     assert!(home.done(&["cache", "clear"]).contains("1 repositories"));
     assert_eq!(home.done(&["dump", "latest", "note.txt"]), "first\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn under_nohup_a_terminal_that_goes_away_stops_nothing() {
+    let home = Home::with_repository();
+    let command = home.bare(&[]);
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(command.get_program());
+    // The parent of the command that says the password is the program itself.
+    nohup.args(["snapshot", "data", "--password-command"]);
+    nohup.arg("kill -HUP $PPID; sleep 0.1; kill -HUP $PPID; cat password");
+    nohup.current_dir(home.0.path()).stdin(Stdio::null()).env_clear();
+    nohup.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = nohup.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 }
 
 #[test]

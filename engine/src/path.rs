@@ -194,13 +194,14 @@ pub fn check_name(name: &[u8]) -> Result<(), BadPath> {
     }
 }
 
-/// With slashes; bytes that are not UTF-8 are shown as `\xNN`, control characters escaped, so a
-/// hostile name cannot move the terminal's cursor.
+/// With slashes; bytes that are not UTF-8 are shown as `\xNN`, control characters and marks that
+/// turn the direction of writing escaped: a hostile name can neither move the terminal's cursor
+/// nor pass for another name.
 impl fmt::Display for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.to_slashed().utf8_chunks() {
             for c in chunk.valid().chars() {
-                if c.is_control() {
+                if c.is_control() || turns_writing(c) {
                     write!(f, "{}", c.escape_default())?
                 } else {
                     write!(f, "{c}")?
@@ -213,6 +214,12 @@ impl fmt::Display for TreePath {
         Ok(())
     }
 }
+
+/// Whether `c` is unseen and changes the order in which its neighbours are shown.
+fn turns_writing(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 impl fmt::Debug for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
@@ -268,6 +275,15 @@ mod tests {
     fn a_name_for_the_terminal_has_no_control_characters() {
         let shown = TreePath::from_slashed(b"a\x1b[2J\n\xff").unwrap().to_string();
         assert_eq!(shown, "a\\u{1b}[2J\\n\\xff");
+    }
+
+    #[test]
+    fn a_name_for_the_terminal_cannot_turn_the_writing() {
+        for mark in ['\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}'] {
+            let shown = path(&format!("a{mark}gpj.exe")).to_string();
+            assert_eq!(shown, format!("a\\u{{{:x}}}gpj.exe", u32::from(mark)));
+        }
+        assert_eq!(path("Anna’s \u{5d0}").to_string(), "Anna’s \u{5d0}");
     }
 
     proptest! {

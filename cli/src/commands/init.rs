@@ -11,7 +11,7 @@ pub(super) fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
     let (id, key) = Repository::init(&*backend, &password, &InitOptions::default())?;
     let paper = key.to_paper();
     let place = settings.repository.to_string();
-    session.report.data(
+    let said = session.report.data(
         || {
             json!({
                 "message_type": "summary",
@@ -32,6 +32,43 @@ pub(super) fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
                 paper.as_str(),
             )
         },
-    )?;
+    );
+    said.and_then(|()| session.report.flush()).map_err(|failure| unheard(&failure, &place))?;
     Ok(ExitCode::Done)
+}
+
+/// A recovery key that nobody has seen is lost: it is stored nowhere.
+fn unheard(failure: &Failure, place: &str) -> Failure {
+    let code = match failure.code() {
+        ExitCode::Done => ExitCode::Failed,
+        code => code,
+    };
+    Failure::new(
+        code,
+        format!(
+            "the recovery key could not be printed ({}), and a repository without it is useless",
+            failure.message()
+        ),
+    )
+    .hint(format!("empty {} and run `devsnap init` again", crate::report::escaped(place)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_recovery_key_that_was_not_seen_is_a_failure_that_says_what_to_do() {
+        for (cause, code) in [
+            (io::ErrorKind::BrokenPipe, ExitCode::Failed),
+            (io::ErrorKind::StorageFull, ExitCode::NoSpace),
+        ] {
+            let failure = unheard(&Failure::output(&cause.into()), "/mnt/nas");
+            assert_eq!(failure.code(), code);
+            assert!(!failure.is_silent());
+            assert!(failure.message().contains("recovery key"), "{failure:?}");
+            assert_eq!(failure.advice(), Some("empty /mnt/nas and run `devsnap init` again"));
+        }
+    }
 }

@@ -8,15 +8,17 @@ use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
 use devsnap_engine::restore::{Overwrite, RestoreOptions, RestoreReport, restore};
+use devsnap_engine::snapshot::Named;
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
 
 pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode, Failure> {
-    let (name, subtree) = paths::snapshot_and_path(&args.what)?;
-    let options = options(args, subtree)?;
+    let (first, second) = paths::snapshot_and_path(&args.what)?;
+    let mut options = options(args)?;
     let repository = session.open_repository()?;
-    let named = session.one(&repository, &name)?;
+    let (named, subtree) = meant(session, &session.snapshots(&repository)?, first, second)?;
+    options.subtree = subtree;
     let view = repository.view(&named.snapshot);
     if !options.subtree.is_root() && view.entry(&options.subtree)?.is_none() {
         return Err(paths::not_there(&options.subtree, &named.id.short()));
@@ -30,8 +32,9 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
     drop(watch);
     let done = done?;
 
-    for fault in &done.faults {
-        session.report.fault(fault);
+    session.report.faults(&done.faults, done.faults_total);
+    if !args.include.is_empty() && has_touched_nothing(&done) {
+        session.report.warn("nothing in the snapshot matches --include");
     }
     for remark in &done.remarks {
         session.report.warn(remark);
@@ -52,6 +55,26 @@ fn code_of(done: &RestoreReport) -> ExitCode {
     }
 }
 
+/// The snapshot and the part of it that are meant: the first reading of what was typed that names
+/// a snapshot.
+fn meant(
+    session: &Session<'_>,
+    named: &[Named],
+    (name, subtree): paths::Part,
+    second: Option<paths::Part>,
+) -> Result<(Named, TreePath), Failure> {
+    let refused = match session.select(named, &name) {
+        Ok(named) => return Ok((named.clone(), subtree)),
+        Err(refused) => refused,
+    };
+    if let Some((name, subtree)) = second
+        && let Ok(named) = session.select(named, &name)
+    {
+        return Ok((named.clone(), subtree));
+    }
+    Err(refused)
+}
+
 /// A restore must not write into the repository it reads from, and `--delete` would take it away
 /// with all else that the snapshot does not have.
 fn spare_own_folders(session: &Session<'_>, args: &RestoreArgs) -> Result<(), Failure> {
@@ -70,7 +93,14 @@ fn spare_own_folders(session: &Session<'_>, args: &RestoreArgs) -> Result<(), Fa
     Ok(())
 }
 
-fn options(args: &RestoreArgs, subtree: TreePath) -> Result<RestoreOptions, Failure> {
+/// Whether no path was even looked at: folders above a match count too.
+fn has_touched_nothing(done: &RestoreReport) -> bool {
+    let files = done.written_files + done.unchanged_files;
+    files + done.skipped + done.others + done.faults_total == 0
+}
+
+/// All but which part.
+fn options(args: &RestoreArgs) -> Result<RestoreOptions, Failure> {
     let include = match args.include.as_slice() {
         [] => None,
         patterns => Some(patterns::compile(patterns)?),
@@ -80,7 +110,13 @@ fn options(args: &RestoreArgs, subtree: TreePath) -> Result<RestoreOptions, Fail
         OverwriteArg::IfChanged => Overwrite::IfChanged,
         OverwriteArg::Always => Overwrite::Always,
     };
-    Ok(RestoreOptions { subtree, include, overwrite, delete: args.delete, dry_run: args.dry_run })
+    Ok(RestoreOptions {
+        subtree: TreePath::root(),
+        include,
+        overwrite,
+        delete: args.delete,
+        dry_run: args.dry_run,
+    })
 }
 
 /// The folder that is restored to.
@@ -92,6 +128,12 @@ struct Place {
 
 impl Place {
     fn open(folder: &Path, dry_run: bool) -> Result<Place, Failure> {
+        // A link that leads nowhere is there and is no folder either.
+        if folder.symlink_metadata().is_ok() && !folder.is_dir() {
+            let what = format!("the target {} is not a folder", folder.display());
+            return Err(Failure::new(ExitCode::Failed, what)
+                .hint("name a folder, or a new name for one; nothing was changed"));
+        }
         if dry_run && !folder.exists() {
             let empty = tempfile::tempdir().map_err(|error| {
                 let what = format!("could not make an empty folder to compare with: {error}");
@@ -117,6 +159,7 @@ fn for_programs(done: &RestoreReport, snapshot: &str, dry_run: bool) -> Value {
         "removed": done.removed,
         "others": done.others,
         "faults": done.faults_total,
+        "damaged_files": done.damaged_files,
     })
 }
 
@@ -133,6 +176,7 @@ fn for_people(done: &RestoreReport, args: &RestoreArgs) -> String {
         (done.skipped, "left alone"),
         (done.removed, "removed"),
         (done.faults_total, "not as they were"),
+        (done.damaged_files, "lost or damaged in the repository"),
     ] {
         if count > 0 {
             said = said + ", " + &count.to_string() + " " + what;
@@ -151,6 +195,27 @@ mod tests {
             let done = RestoreReport { damaged_files, faults_total, ..RestoreReport::default() };
             assert_eq!(code_of(&done) as u8, code);
         }
+    }
+
+    #[test]
+    fn a_target_that_is_no_folder_is_refused_in_words() {
+        let root = tempfile::tempdir().unwrap();
+        let (file, link) = (root.path().join("file"), root.path().join("link"));
+        std::fs::write(&file, "x").unwrap();
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        for (target, dry_run) in [(&file, false), (&link, false), (&file, true), (&link, true)] {
+            let refused = Place::open(target, dry_run).err().unwrap();
+            assert!(refused.message().ends_with("is not a folder"), "{refused:?}");
+        }
+        assert!(!root.path().join("nowhere").exists());
+    }
+
+    #[test]
+    fn files_that_the_repository_has_lost_stand_in_the_summary() {
+        let done = RestoreReport { faults_total: 2, damaged_files: 1, ..RestoreReport::default() };
+        assert_eq!(for_programs(&done, "00", false)["damaged_files"], 1);
+        assert!(!has_touched_nothing(&done));
+        assert!(has_touched_nothing(&RestoreReport::default()));
     }
 
     #[test]

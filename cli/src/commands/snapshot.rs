@@ -48,9 +48,7 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
     };
     drop(watch);
 
-    for fault in made.faults.kept() {
-        session.report.fault(fault);
-    }
+    session.report.faults(made.faults.kept(), made.faults.total());
     session.report.summary(
         || for_programs(&made, args.dry_run, is_torn),
         || for_people(&made, args.dry_run),

@@ -55,7 +55,11 @@ pub fn fault(fault: &Fault) -> Value {
     let mut line = line("warning");
     line.insert("text".to_owned(), super::escaped(&fault.reason).into());
     line.insert("fault".to_owned(), fault.kind.word().into());
-    put_path(&mut line, "path", &fault.path.to_slashed());
+    if fault.path.is_root() {
+        line.insert("path".to_owned(), ".".into());
+    } else {
+        put_path(&mut line, "path", &fault.path.to_slashed());
+    }
     line.into()
 }
 

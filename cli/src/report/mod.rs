@@ -20,8 +20,10 @@ pub use text::escaped;
 /// What standard output is for in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdout {
-    /// Lines about the result.
+    /// Lines that are the result: without a reader there is nothing left to do.
     Lines,
+    /// Lines about work, which goes on and has its exit code whether somebody reads them or not.
+    Account,
     /// The result itself, byte by byte; JSON lines go to standard error.
     Bytes,
 }
@@ -124,11 +126,25 @@ impl Report {
         }
     }
 
-    /// Names a path that is not as it should be.
-    pub fn fault(&self, fault: &Fault) {
+    /// Names the paths that are not as they should be, of which there are `total`.
+    pub fn faults(&self, named: &[Fault], total: u64) {
+        for fault in named {
+            self.fault(fault);
+        }
+        let more = total.saturating_sub(named.len() as u64);
+        if more > 0 {
+            self.warn(&format!("and {more} more paths"));
+        }
+    }
+
+    fn fault(&self, fault: &Fault) {
         let line = || json::fault(fault);
         self.aside(line, || {
-            format!("warning: {}: {} ({})", fault.path, fault.kind.word(), escaped(&fault.reason))
+            let (kind, reason) = (fault.kind.word(), escaped(&fault.reason));
+            match fault.path.is_root() {
+                true => format!("warning: .: {kind} ({reason})"),
+                false => format!("warning: {}: {kind} ({reason})", fault.path),
+            }
         });
     }
 
@@ -143,18 +159,22 @@ impl Report {
         }
     }
 
-    /// Says why it ends early.
+    /// Says why it ends early; where standard output cannot be written, on standard error.
     pub fn fail(&self, failure: &Failure) {
         if failure.is_silent() {
             return;
         }
-        self.aside(
-            || json::error(failure),
-            || match failure.advice() {
-                Some(advice) => format!("error: {}\n  {advice}", failure.message()),
-                None => format!("error: {}", failure.message()),
-            },
-        );
+        if self.json {
+            let line = json::error(failure);
+            if self.json_sink().write(&line, true).is_err() {
+                let _ = writeln!(lock(&self.err), "{line}");
+            }
+            return;
+        }
+        match failure.advice() {
+            Some(advice) => self.complain(&format!("error: {}\n  {advice}", failure.message())),
+            None => self.complain(&format!("error: {}", failure.message())),
+        }
     }
 
     /// Watches long work until it is dropped.
@@ -175,7 +195,8 @@ impl Report {
     ///
     /// As [`data`](Self::data).
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
-        lock(&self.out).write_all(bytes).map_err(|e| Failure::output(&e))
+        let written = lock(&self.out).write_all(bytes);
+        self.heard(written)
     }
 
     /// Makes sure that everything said has left.
@@ -184,26 +205,37 @@ impl Report {
     ///
     /// As [`data`](Self::data).
     pub fn flush(&self) -> Result<(), Failure> {
-        lock(&self.out).flush().map_err(|e| Failure::output(&e))
+        let flushed = lock(&self.out).flush();
+        self.heard(flushed)
+    }
+
+    /// What became of writing to standard output; that nobody reads an account is no failure.
+    fn heard(&self, written: io::Result<()>) -> Result<(), Failure> {
+        match written {
+            Err(error)
+                if self.stdout == Stdout::Account && error.kind() == io::ErrorKind::BrokenPipe =>
+            {
+                Ok(())
+            }
+            written => written.map_err(|error| Failure::output(&error)),
+        }
     }
 
     fn json_sink(&self) -> JsonSink {
         match self.stdout {
-            Stdout::Lines => JsonSink::Out(Arc::clone(&self.out)),
+            Stdout::Lines | Stdout::Account => JsonSink::Out(Arc::clone(&self.out)),
             Stdout::Bytes => JsonSink::Err(Arc::clone(&self.err)),
         }
     }
 
     fn emit(&self, line: &Value) -> Result<(), Failure> {
-        self.json_sink().write(line, false).map_err(|e| Failure::output(&e))
+        self.heard(self.json_sink().write(line, false))
     }
 
     fn print(&self, line: &str) -> Result<(), Failure> {
         let mut out = lock(&self.out);
-        let flush = self.flush_each_line;
-        writeln!(out, "{line}")
-            .and_then(|()| if flush { out.flush() } else { Ok(()) })
-            .map_err(|e| Failure::output(&e))
+        let written = writeln!(out, "{line}");
+        self.heard(written.and_then(|()| if self.flush_each_line { out.flush() } else { Ok(()) }))
     }
 
     /// A line beside the result, at once. That it cannot be said is no reason to stop.
@@ -348,6 +380,56 @@ pub(crate) mod tests {
             .collect();
         assert_eq!(types, ["node", "warning", "summary", "error"]);
         assert_eq!(err, "");
+    }
+
+    /// A pipe whose reader has gone.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_ends_a_listing_and_not_the_account_of_work() {
+        for json in [false, true] {
+            let global = Global { json, ..Global::default() };
+            let to_nobody = |stdout| {
+                let report =
+                    Report::into_sinks(&global, stdout, Box::new(Gone), Box::new(io::sink()));
+                let said = report.data(|| json!("x".repeat(1 << 17)), || "x".repeat(1 << 17));
+                said.and_then(|()| report.flush())
+            };
+            assert_eq!(to_nobody(Stdout::Account), Ok(()));
+            assert!(to_nobody(Stdout::Lines).unwrap_err().is_silent());
+        }
+    }
+
+    #[test]
+    fn an_error_that_stdout_does_not_take_is_told_on_stderr() {
+        let (global, err) = (Global { json: true, ..Global::default() }, Heard::default());
+        let (out, kept) = (Box::new(Gone), Box::new(err.clone()));
+        Report::into_sinks(&global, Stdout::Lines, out, kept).fail(&Failure::usage("no"));
+        assert!(err.text().starts_with("{\"message_type\":\"error\""), "{}", err.text());
+    }
+
+    #[test]
+    fn faults_name_the_top_and_end_with_how_many_are_not_named() {
+        let fault = Fault {
+            path: devsnap_engine::path::TreePath::root(),
+            kind: devsnap_engine::progress::FaultKind::Unreadable,
+            reason: "not permitted".to_owned(),
+        };
+        let (_, err) = spoken(&Global::default(), Stdout::Account, |report| {
+            report.faults(std::slice::from_ref(&fault), 8);
+            report.faults(std::slice::from_ref(&fault), 1);
+        });
+        let line = "warning: .: unreadable (not permitted)\n";
+        assert_eq!(err, format!("{line}warning: and 7 more paths\n{line}"));
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Where the last node that was read goes, chosen or not; the root before the first.
-    pub(super) fn last(&self) -> &TreePath {
+    pub(super) fn last_place(&self) -> &TreePath {
         &self.last
     }
 

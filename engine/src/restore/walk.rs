@@ -62,7 +62,7 @@ impl<'r, 'a> Walk<'r, 'a> {
             let visited = match next {
                 Ok(chosen) => self.visit(chosen),
                 Err(error) if is_loss(&error) => {
-                    self.torn(selection.last(), &error);
+                    self.torn(selection.last_place(), &error);
                     Ok(())
                 }
                 Err(error) => Err(error),

@@ -1,7 +1,7 @@
 //! Which snapshot a person means: `latest`, `latest~2`, `9c1e44d0`, a tag, a date, each after
 //! `DEVICE@` if wanted.
 use super::{Named, Origin};
-use jiff::civil::{Date, DateTime, Time as ClockTime};
+use jiff::civil::{Date, Time as ClockTime};
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ const PREFIX_LEN_MIN: usize = 4;
 /// What a person typed, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
-    /// Before the last `@`: a device's name or UDID, a host, a folder.
+    /// Before the last `@`: a device's name or UDID, a host, a folder, `HOST:FOLDER`.
     pub of: Option<String>,
     /// After it.
     pub which: String,
@@ -41,6 +41,12 @@ pub enum SelectError {
     /// Nothing fits the rest.
     #[error("no snapshot is `{0}`")]
     NoneFits(String),
+    /// It begins like a date and is none of the shapes that are understood.
+    #[error(
+        "`{0}` is no moment: write YYYY-MM-DD, YYYY-MM-DDTHH:MM or YYYY-MM-DDTHH:MM:SS, local \
+         time, with no offset or zone (a space may stand for the T)"
+    )]
+    NoMoment(String),
     /// The part before `@` fits different devices or folders.
     #[error("`{of}` is more than one: {several}")]
     SeveralOf {
@@ -62,12 +68,12 @@ pub enum SelectError {
 /// The one snapshot that `text` means.
 ///
 /// `latest~N` counts back from the newest. A date means the state of things at its end, a date
-/// with a time at that minute, both in `zone`: the newest snapshot not taken later. A tag means
-/// the newest snapshot that was given it. `snapshots` come in any order.
+/// with a time at the end of that minute or second, all in `zone`: the newest snapshot not taken
+/// later. A tag means the newest snapshot that was given it. `snapshots` come in any order.
 ///
 /// # Errors
 ///
-/// None or several fit.
+/// None or several fit; it looks like a date and is none.
 pub fn select<'a>(
     snapshots: &'a [Named],
     selector: &Selector,
@@ -95,7 +101,10 @@ pub fn select<'a>(
         return before.copied().ok_or_else(none_fits);
     }
     let tagged = found.iter().rev().find(|n| n.snapshot.tags.iter().any(|tag| tag == which));
-    tagged.copied().ok_or_else(none_fits)
+    tagged.copied().ok_or_else(|| match begins_like_a_date(which) {
+        true => SelectError::NoMoment(which.to_owned()),
+        false => none_fits(),
+    })
 }
 
 fn steps_back(which: &str) -> Option<usize> {
@@ -126,17 +135,57 @@ fn by_prefix<'a>(found: &[&'a Named], prefix: &str) -> Result<Option<&'a Named>,
     }
 }
 
-/// The first second that is later than the date or minute that `which` names.
+/// The first second that is later than the day, minute or second that `which` names; `None` when
+/// it names none.
+///
+/// Goes by shape, not by a general parser: those take offsets and zones too and drop them, and
+/// another moment than the one that was typed must never be meant.
 fn end_of(which: &str, zone: &TimeZone) -> Option<i64> {
-    // The parser of dates also takes a date with a time, and drops the time.
-    let end = if !which.contains('T') {
-        which.parse::<Date>().ok()?.tomorrow().ok()?.to_datetime(ClockTime::midnight())
+    let end = if has_shape(which, DAY_SHAPE) {
+        day(which)?.tomorrow().ok()?.to_datetime(ClockTime::midnight())
     } else {
-        let minute: DateTime = which.parse().ok()?;
-        let step = if minute.second() == 0 { 60 } else { 1 };
-        minute.checked_add(jiff::SignedDuration::from_secs(step)).ok()?
+        let step_secs = match which {
+            _ if has_shape(which, "0000-00-00T00:00") => 60,
+            _ if has_shape(which, "0000-00-00T00:00:00") => 1,
+            _ => return None,
+        };
+        let (date, time) = which.split_at(DAY_SHAPE.len());
+        let begin = day(date)?.to_datetime(clock_time(&time[1..])?);
+        begin.checked_add(jiff::SignedDuration::from_secs(step_secs)).ok()?
     };
     Some(zone.to_timestamp(end).ok()?.as_second())
+}
+
+const DAY_SHAPE: &str = "0000-00-00";
+
+/// Whether `text` is `shape` with any digits for its zeros; a space may stand for `T`.
+fn has_shape(text: &str, shape: &str) -> bool {
+    let fits = |(c, wanted): (u8, u8)| match wanted {
+        b'0' => c.is_ascii_digit(),
+        b'T' => c == b'T' || c == b' ',
+        _ => c == wanted,
+    };
+    text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(fits)
+}
+
+/// A year and a month: whoever types that means a date.
+fn begins_like_a_date(which: &str) -> bool {
+    which.get(..7).is_some_and(|beginning| has_shape(beginning, "0000-00"))
+}
+
+fn day(text: &str) -> Option<Date> {
+    let mut parts = text.split('-');
+    let year = parts.next()?.parse().ok()?;
+    let month = parts.next()?.parse().ok()?;
+    Date::new(year, month, parts.next()?.parse().ok()?).ok()
+}
+
+fn clock_time(text: &str) -> Option<ClockTime> {
+    let mut parts = text.split(':');
+    let hour = parts.next()?.parse().ok()?;
+    let minute = parts.next()?.parse().ok()?;
+    let second = parts.next().unwrap_or("0").parse().ok()?;
+    ClockTime::new(hour, minute, second, 0).ok()
 }
 
 fn is_of(origin: &Origin, of: &str) -> bool {
@@ -144,7 +193,12 @@ fn is_of(origin: &Origin, of: &str) -> bool {
         Origin::Device(device) => {
             device.udid.eq_ignore_ascii_case(of) || folded(&device.name) == folded(of)
         }
-        Origin::Folder { host, path } => host == of || path.as_slice() == of.as_bytes(),
+        Origin::Folder { host, path } => {
+            let on_host = of.strip_prefix(host.as_str()).and_then(|rest| rest.strip_prefix(':'));
+            host == of
+                || path.as_slice() == of.as_bytes()
+                || on_host.is_some_and(|folder| path.as_slice() == folder.as_bytes())
+        }
     }
 }
 
@@ -216,6 +270,10 @@ mod tests {
             ("2026-11-01", 1),
             ("2026-11-01T09:59", 9),
             ("2026-11-01T10:00", 1),
+            ("2026-11-01 09:59", 9),
+            ("2026-11-01 10:00", 1),
+            ("2026-11-01T09:59:59", 9),
+            ("2026-11-01T10:00:00", 1),
             ("2030-01-01", 3),
             ("A@2026-11-03", 2),
         ] {
@@ -238,6 +296,59 @@ mod tests {
         }
         let nothing = select(&[], &Selector::parse("latest"), &TimeZone::UTC);
         assert_eq!(nothing.unwrap_err(), SelectError::NoneAtAll);
+    }
+
+    #[test]
+    fn what_is_nearly_a_moment_is_refused_and_never_means_another_one() {
+        for text in [
+            "2026-11-24t00:01",
+            "2026-11-24  00:01",
+            "2026-11-24T00:01+02:00",
+            "2026-11-24T00:01Z",
+            "2026-11-24T00:01[Europe/Berlin]",
+            "2026-11-24[Europe/Berlin]",
+            "2026-11-24T00:01:00.5",
+            "2026-11-24T24:00",
+            "2026-11-24T00:00:60",
+            "2026-11-24T00",
+            "2026-11-24T",
+            "2026-02-30",
+            "2026-11-1",
+            "2026-11",
+        ] {
+            assert_eq!(pick(text), Err(SelectError::NoMoment(text.to_owned())), "{text}");
+            assert!(pick(text).unwrap_err().to_string().contains("YYYY-MM-DDTHH:MM"));
+        }
+    }
+
+    #[test]
+    fn a_tag_may_begin_like_a_date() {
+        let mut history = history();
+        history[1].snapshot.tags = vec!["2026-11-moving".to_owned()];
+        let selector = Selector::parse("2026-11-moving");
+        let named = select(&history, &selector, &TimeZone::UTC).unwrap();
+        assert_eq!(named.id.as_bytes()[2], 1);
+    }
+
+    #[test]
+    fn a_folder_is_named_by_its_host_its_path_or_both() {
+        let mut history = history();
+        history.truncate(2);
+        for (named, host) in history.iter_mut().zip(["desk", "lap:top"]) {
+            let path = b"/home/anna@work".to_vec();
+            named.snapshot.origin = Origin::Folder { host: host.to_owned(), path };
+        }
+        let of = |of: &str| {
+            let selector = Selector::parse(&format!("{of}@latest"));
+            let found = select(&history, &selector, &TimeZone::UTC);
+            found.map(|named| named.id.as_bytes()[2]).map_err(|_| ())
+        };
+        assert_eq!(of("desk"), Ok(3));
+        assert_eq!(of("desk:/home/anna@work"), Ok(3));
+        assert_eq!(of("lap:top:/home/anna@work"), Ok(1));
+        assert_eq!(of("/home/anna@work"), Err(()), "both have it");
+        assert_eq!(of("desk:/home"), Err(()));
+        assert_eq!(of("top:/home/anna@work"), Err(()));
     }
 
     #[test]

@@ -47,6 +47,15 @@ impl Index {
         self.packs.write().unwrap_or_else(PoisonError::into_inner).set_unsound(all);
     }
 
+    /// Tells that a listed pack was not there when it was to be read: other copies of what it holds
+    /// are preferred from now on.
+    pub fn add_missing(&self, pack: &PackId) {
+        let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+        doubts.missing.insert(*pack);
+        let all = doubts.all();
+        self.packs.write().unwrap_or_else(PoisonError::into_inner).set_unsound(all);
+    }
+
     /// Remembers that bytes of `pack` did not open, or (`is_damaged` false) that all of them did.
     ///
     /// # Errors

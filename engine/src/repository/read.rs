@@ -96,6 +96,7 @@ impl Repository {
                 // Another computer's sweep may have moved what was in it: whoever asks again
                 // where a blob is gets an answer that is level with the store.
                 self.bring_level()?;
+                self.index().add_missing(pack);
                 Err(e)
             }
             Err(e) if e.kind() == ErrorKind::Damaged => {
@@ -183,14 +184,19 @@ impl Repository {
             Error::new(ErrorKind::NotFound, format!("reading blob {}", id.short()))
                 .because("it is not stored")
         };
-        let location = self.locate(id)?.ok_or_else(missing)?;
-        match self.read_at(kind, id, &location) {
-            // Another computer's sweep may have moved it since the index was level.
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                let location = self.locate(id)?.ok_or_else(missing)?;
-                self.read_at(kind, id, &location)
+        let mut location = self.locate(id)?.ok_or_else(missing)?;
+        loop {
+            match self.read_at(kind, id, &location) {
+                // Another computer's sweep may have moved it since the index was level; or the pack
+                // is lost, and a later run has stored what it held again.
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Damaged) => {
+                    match self.locate(id)?.filter(|other| other.pack != location.pack) {
+                        Some(other) => location = other,
+                        None => return Err(e),
+                    }
+                }
+                read => return read,
             }
-            read => read,
         }
     }
 

@@ -211,10 +211,15 @@ fn unfinished_files_leave_no_trace() {
     let abandoned = target.begin_file(&path("a"), 10).unwrap();
     target.begin_file(&path("b"), 10).unwrap();
     assert!(target.names_in(&TreePath::root()).unwrap().is_empty());
-    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+    // And the note that a restore is under way, which nobody but a sync may take away.
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
     target.abandon_file(abandoned);
-    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
     drop(target);
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    let target = open(root.path());
+    assert!(target.is_doubtful());
+    target.sync().unwrap();
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 

@@ -91,28 +91,37 @@ impl Repository {
     }
 
     /// Compares the packs that the index lists with those that the store has; how many of them are
-    /// missing or of another length. Nothing that is written from now on relies on those.
+    /// missing or of another length. Nothing that is written from now on relies on those. Packs that
+    /// no segment lists are adopted: this computer may never have seen the segment that was lost.
     ///
     /// The index must be level: a pack is stored before anything lists it, so one that is listed
     /// and not there is lost (or just swept, and then its tombstone says so soon).
     ///
     /// # Errors
     ///
-    /// A listing broke off.
+    /// A listing broke off; what adopting meets.
     pub(crate) fn note_missing_packs(&self) -> Result<usize> {
         let mut expected: HashMap<PackId, u64> =
             self.index().live_packs().into_iter().map(|pack| (pack.id, pack.pack_len)).collect();
+        let mut has_unlisted = false;
         for kind in [ObjectKind::MetaPack, ObjectKind::DataPack] {
             for listed in self.backend().list(kind, "") {
                 let ObjectInfo { key, size_bytes, .. } = listed?;
                 let Ok(id) = key.name().parse::<PackId>() else { continue };
-                if expected.get(&id) == Some(&size_bytes) {
-                    expected.remove(&id);
+                match expected.get(&id) {
+                    Some(expected_bytes) if *expected_bytes == size_bytes => {
+                        expected.remove(&id);
+                    }
+                    Some(_) => {}
+                    None => has_unlisted |= !self.index().is_buried(&id),
                 }
             }
         }
         let missing = expected.len();
         self.index().set_missing(expected.into_keys().collect());
+        if has_unlisted {
+            self.adopt_unlisted_packs()?;
+        }
         Ok(missing)
     }
 

@@ -67,6 +67,26 @@ fn a_pack_that_is_lost_or_cut_short_is_stored_again_by_the_next_snapshot() {
 }
 
 #[test]
+fn a_segment_that_only_older_snapshots_need_is_written_again_by_a_computer_that_never_saw_it() {
+    let folder = tempfile::tempdir().unwrap();
+    phone(folder.path());
+    let memory = Arc::new(MemoryBackend::new());
+    TestRepository::over(memory.clone()).snapshot(folder.path()).unwrap();
+    let first = memory.list(ObjectKind::IndexSegment, "").next().unwrap().unwrap().key;
+    // The second snapshot shares nothing with the first.
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("note"), "another folder".repeat(1000)).unwrap();
+    TestRepository::existing(memory.clone()).snapshot(other.path()).unwrap();
+    memory.remove(&first).unwrap();
+
+    TestRepository::existing(memory.clone()).snapshot(other.path()).unwrap();
+    let fresh = TestRepository::existing(memory.clone()).open().unwrap();
+    assert_eq!(fresh.find_unlisted_packs().unwrap(), []);
+    let oldest = fresh.snapshots().unwrap().named.remove(0);
+    assert_eq!(held(&fresh, &oldest.snapshot).unwrap(), held_by_disk(folder.path()));
+}
+
+#[test]
 fn a_pack_in_which_a_check_finds_damage_is_stored_again_by_the_next_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     phone(folder.path());

@@ -179,6 +179,13 @@ impl TreePath {
     }
 }
 
+impl TreePath {
+    /// The path itself, the folder it lies in, and so on up to the root.
+    pub fn and_above(&self) -> impl Iterator<Item = TreePath> + use<> {
+        std::iter::successors(Some(self.clone()), TreePath::parent)
+    }
+}
+
 /// Whether `name` may be one component of a path.
 ///
 /// # Errors
@@ -216,7 +223,7 @@ impl fmt::Display for TreePath {
 }
 
 /// Whether `c` is unseen and changes the order in which its neighbours are shown.
-fn turns_writing(c: char) -> bool {
+pub fn turns_writing(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

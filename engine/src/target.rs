@@ -155,12 +155,13 @@ pub trait Target: Send + Sync {
         Vec::new()
     }
 
-    /// Makes everything written durable.
+    /// Makes everything written durable. Unless `is_settled`, the place stays
+    /// [doubtful](Self::is_doubtful) if it was: not all that stands there was looked at.
     ///
     /// # Errors
     ///
     /// A failed flush.
-    fn sync(&self) -> Result<()>;
+    fn sync(&self, is_settled: bool) -> Result<()>;
 }
 
 const _: fn(&dyn Target) = |_| {};

@@ -1,6 +1,7 @@
 //! How sizes, times, names and tables look to people.
 use bytesize::ByteSize;
 use devsnap_engine::node::{Node, NodeKind, Time};
+use devsnap_engine::path::turns_writing;
 use devsnap_engine::snapshot::{Origin, Snapshot};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
@@ -12,8 +13,7 @@ use unicode_width::UnicodeWidthStr;
 pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns {
+        if c.is_control() || turns_writing(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);

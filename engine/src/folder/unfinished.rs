@@ -47,10 +47,11 @@ impl Unfinished {
         Ok(())
     }
 
-    /// Removes the note: everything is durable. The root keeps its permissions and time.
-    pub(super) fn remove(&self, root: &OwnedFd) -> Result<()> {
+    /// Removes the note, since everything is durable, but for one that was there before and is not
+    /// settled. The root keeps its permissions and time.
+    pub(super) fn end(&self, root: &OwnedFd, is_settled: bool) -> Result<()> {
         let mut is_there = self.is_there.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*is_there && !self.was_there {
+        if (!*is_there && !self.was_there) || (self.was_there && !is_settled) {
             return Ok(());
         }
         let stat = rustix::fs::fstat(root)?;

@@ -359,10 +359,10 @@ impl Target for FolderTarget {
         self.owners.remark().into_iter().collect()
     }
 
-    fn sync(&self) -> Result<()> {
+    fn sync(&self, is_settled: bool) -> Result<()> {
         let durable = rustix::fs::syncfs(&self.root);
         durable
-            .and_then(|()| self.unfinished.remove(&self.root))
+            .and_then(|()| self.unfinished.end(&self.root, is_settled))
             .map_err(|errno| Error::local("making the restored folder durable", errno.into()))
     }
 }

@@ -189,7 +189,7 @@ impl<'a> Run<'a> {
         if !self.options.dry_run {
             folders::finish(&self)?;
             self.tally(|report| report.remarks = self.target.remarks());
-            self.target.sync()?;
+            self.target.sync(self.looks_at_all())?;
         }
         if self.has_spared.load(Ordering::Relaxed) {
             let remark =
@@ -197,6 +197,17 @@ impl<'a> Run<'a> {
             self.tally(|report| report.remarks.push(remark.to_owned()));
         }
         Ok(self.report.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether every file that comes back was compared or written, so that what an earlier restore
+    /// may have left half done is settled.
+    fn looks_at_all(&self) -> bool {
+        self.is_everything() && self.options.overwrite != Overwrite::Never
+    }
+
+    /// Whether no parts were asked for.
+    fn is_everything(&self) -> bool {
+        self.options.include.as_ref().is_none_or(|globs| globs.is_empty())
     }
 
     fn tally(&self, count: impl FnOnce(&mut RestoreReport)) {
@@ -274,14 +285,7 @@ impl<'a> Run<'a> {
 
 /// Whether `place` is one of `folders` or lies below one.
 fn is_below(folders: &HashSet<TreePath>, place: &TreePath) -> bool {
-    let mut here = Some(place.clone());
-    while let Some(at) = here.take() {
-        if folders.contains(&at) {
-            return true;
-        }
-        here = at.parent();
-    }
-    false
+    place.and_above().any(|at| folders.contains(&at))
 }
 
 /// Whether stored bytes are lost, as opposed to a store that cannot be read just now.

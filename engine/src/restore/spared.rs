@@ -33,17 +33,7 @@ impl Unread {
 
     /// Whether `path` is one of them or lies below one.
     pub(super) fn covers(&self, path: &TreePath) -> bool {
-        if self.0.is_empty() {
-            return false;
-        }
-        let mut here = Some(path.clone());
-        while let Some(at) = here {
-            if self.0.contains(&at) {
-                return true;
-            }
-            here = at.parent();
-        }
-        false
+        !self.0.is_empty() && path.and_above().any(|at| self.0.contains(&at))
     }
 
     /// Whether one of them is `path` or lies below it.

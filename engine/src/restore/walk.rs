@@ -52,8 +52,7 @@ impl<'r, 'a> Walk<'r, 'a> {
     /// is a fault, and whatever the tree still gives after it comes back too.
     pub(super) fn run(mut self) -> Result<()> {
         let options = self.run.options;
-        let is_everything = options.include.as_ref().is_none_or(|globs| globs.is_empty());
-        if options.delete && is_everything && self.has_top()? {
+        if options.delete && self.run.is_everything() && self.has_top()? {
             folders::clear(self.run, &TreePath::root())?;
         }
         let mut selection =

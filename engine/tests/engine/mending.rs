@@ -6,7 +6,7 @@ use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::progress::Silent;
 use devsnap_engine::repository::{InitOptions, Repository, Unlock};
-use devsnap_engine::restore::{RestoreOptions, restore};
+use devsnap_engine::restore::{Overwrite, RestoreOptions, restore};
 use devsnap_engine::seal::KdfCost;
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{held, held_by_disk};
@@ -28,6 +28,16 @@ fn phone(folder: &Path) {
     phone.write(folder).expect("because there is room");
 }
 
+/// A folder, and a store with one snapshot of it.
+fn scene() -> (tempfile::TempDir, Arc<MemoryBackend>) {
+    let folder = tempfile::tempdir().expect("because there is room");
+    phone(folder.path());
+    let memory = Arc::new(MemoryBackend::new());
+    let here = TestRepository::over(memory.clone());
+    here.snapshot(folder.path()).expect("because nothing is damaged");
+    (folder, memory)
+}
+
 /// The newest snapshot, read on a computer that knows nothing, holds all that is in `folder`.
 fn assert_newest_is_whole(memory: &Arc<MemoryBackend>, folder: &Path, why: &str) {
     let repository = TestRepository::existing(memory.clone()).open().expect("because it opens");
@@ -38,11 +48,7 @@ fn assert_newest_is_whole(memory: &Arc<MemoryBackend>, folder: &Path, why: &str)
 
 #[test]
 fn a_pack_that_is_lost_or_cut_short_is_stored_again_by_the_next_snapshot() {
-    let folder = tempfile::tempdir().unwrap();
-    phone(folder.path());
-    let memory = Arc::new(MemoryBackend::new());
-    let here = TestRepository::over(memory.clone());
-    here.snapshot(folder.path()).unwrap();
+    let (folder, memory) = scene();
     let whole = memory.contents();
     let all = packs(&memory);
     assert!(all.len() >= 2);
@@ -68,10 +74,7 @@ fn a_pack_that_is_lost_or_cut_short_is_stored_again_by_the_next_snapshot() {
 
 #[test]
 fn a_segment_that_only_older_snapshots_need_is_written_again_by_a_computer_that_never_saw_it() {
-    let folder = tempfile::tempdir().unwrap();
-    phone(folder.path());
-    let memory = Arc::new(MemoryBackend::new());
-    TestRepository::over(memory.clone()).snapshot(folder.path()).unwrap();
+    let (folder, memory) = scene();
     let first = memory.list(ObjectKind::IndexSegment, "").next().unwrap().unwrap().key;
     // The second snapshot shares nothing with the first.
     let other = tempfile::tempdir().unwrap();
@@ -88,11 +91,7 @@ fn a_segment_that_only_older_snapshots_need_is_written_again_by_a_computer_that_
 
 #[test]
 fn a_pack_in_which_a_check_finds_damage_is_stored_again_by_the_next_snapshot() {
-    let folder = tempfile::tempdir().unwrap();
-    phone(folder.path());
-    let memory = Arc::new(MemoryBackend::new());
-    let here = TestRepository::over(memory.clone());
-    here.snapshot(folder.path()).unwrap();
+    let (folder, memory) = scene();
     let whole = memory.contents();
     for pack in packs(&memory) {
         let store = Arc::new(MemoryBackend::with_contents(whole.clone()));
@@ -120,11 +119,8 @@ fn a_pack_in_which_a_check_finds_damage_is_stored_again_by_the_next_snapshot() {
 
 #[test]
 fn a_spoilt_copy_on_this_computer_is_fetched_again() {
-    let folder = tempfile::tempdir().unwrap();
-    phone(folder.path());
-    let memory = Arc::new(MemoryBackend::new());
-    let here = TestRepository::over(memory);
-    here.snapshot(folder.path()).unwrap();
+    let (folder, memory) = scene();
+    let here = TestRepository::existing(memory);
     let read = || {
         let repository = here.open().unwrap();
         let newest = repository.snapshots().unwrap().named.pop().unwrap();
@@ -199,13 +195,12 @@ fn after_a_restore_that_was_cut_off_bytes_are_compared_and_not_only_times() {
     phone(folder.path());
     let snapshot = here.snapshot(folder.path()).unwrap().named.snapshot;
     let target = tempfile::tempdir().unwrap();
-    let bring_back = || {
+    let bring_back = |options: &RestoreOptions| {
         let target = FolderTarget::open(target.path(), &TargetOptions::default()).unwrap();
-        let options = RestoreOptions::default();
         let repository = here.open().unwrap();
-        restore(&repository, &snapshot, &target, &options, &Silent, &Interrupt::new()).unwrap()
+        restore(&repository, &snapshot, &target, options, &Silent, &Interrupt::new()).unwrap()
     };
-    bring_back();
+    bring_back(&RestoreOptions::default());
     let note = target.path().join(".devsnap-unfinished");
     assert!(!note.exists(), "the restore has ended");
     assert_eq!(held_by_disk(target.path()), held_by_disk(folder.path()));
@@ -217,7 +212,11 @@ fn after_a_restore_that_was_cut_off_bytes_are_compared_and_not_only_times() {
     let file = fs::File::options().write(true).open(&spoilt).unwrap();
     file.set_modified(found.modified().unwrap()).unwrap();
     fs::write(&note, b"").unwrap();
-    let report = bring_back();
+    // A restore that leaves alone what stands there has not looked at it.
+    let never = RestoreOptions { overwrite: Overwrite::Never, ..RestoreOptions::default() };
+    bring_back(&never);
+    assert!(note.exists());
+    let report = bring_back(&RestoreOptions::default());
     assert_eq!(report.written_files, 1);
     assert!(!note.exists());
     assert_eq!(held_by_disk(target.path()), held_by_disk(folder.path()));

@@ -244,7 +244,7 @@ impl Desk {
             let restored = Restored { path, node, xattrs: &xattrs, holes: &[] };
             notes.extend(target.finish_folder(&restored).unwrap());
         }
-        target.sync().unwrap();
+        target.sync(true).unwrap();
         notes
     }
 }

@@ -219,7 +219,9 @@ fn unfinished_files_leave_no_trace() {
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     let target = open(root.path());
     assert!(target.is_doubtful());
-    target.sync().unwrap();
+    target.sync(false).unwrap();
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "not all of it was looked at");
+    target.sync(true).unwrap();
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 

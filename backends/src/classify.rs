@@ -4,6 +4,11 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+/// Nothing this computer has could sign a request: the signing library's words, and ours.
+const NO_CREDENTIAL: &str = "failed to load signing credential";
+const NO_CREDENTIAL_FOUND: &str =
+    "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE";
+
 /// How much of a service's own words is passed on, in characters.
 const SAID_CHARS_MAX: usize = 300;
 
@@ -50,7 +55,12 @@ impl From<io::Error> for Failure {
 impl From<opendal::Error> for Failure {
     fn from(error: opendal::Error) -> Self {
         let said = ServiceError::of(&error);
-        Failure { kind: kind_of_service(&error, &said.0), source: Some(Box::new(said)) }
+        let kind = kind_of_service(&error, &said.0);
+        let said = match said.0.contains(NO_CREDENTIAL) {
+            true => ServiceError(NO_CREDENTIAL_FOUND.to_owned()),
+            false => said,
+        };
+        Failure { kind, source: Some(Box::new(said)) }
     }
 }
 
@@ -75,6 +85,7 @@ fn kind_of_service(error: &opendal::Error, said: &str) -> BackendErrorKind {
         ErrorKind::NotFound if says(&["NoSuchBucket"]) => BackendErrorKind::Medium,
         ErrorKind::NotFound => BackendErrorKind::NotFound,
         ErrorKind::PermissionDenied => BackendErrorKind::Denied,
+        _ if says(&[NO_CREDENTIAL]) => BackendErrorKind::Denied,
         ErrorKind::RangeNotSatisfied => BackendErrorKind::ShortObject,
         // The codes of S3-compatible services that have an end; S3 itself has none.
         _ if says(&[

@@ -186,6 +186,7 @@ fn advice_of(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Denied => "check permissions and credentials",
         ErrorKind::Unreachable => "check the connection and run the same command again",
         ErrorKind::TooNew => "use a newer devsnap; nothing was changed",
+        ErrorKind::CacheFolder => "name another folder with --cache-dir or DEVSNAP_CACHE_DIR",
         ErrorKind::Interrupted => "what was stored is kept; the same command continues there",
         _ => return None,
     })

@@ -107,6 +107,33 @@ fn without_a_password_and_a_terminal_it_ends_at_once_with_2() {
 }
 
 #[test]
+fn a_cache_folder_that_cannot_be_used_is_named_with_what_to_do() {
+    let home = Home::with_repository();
+    let output = home.run(&["snapshots", "--cache-dir", "data/note.txt"]);
+    ends_with(&output, 1, "data/note.txt");
+    assert!(err(&output).contains("--cache-dir or DEVSNAP_CACHE_DIR"));
+}
+
+#[test]
+fn without_any_credentials_s3_says_which_to_set() {
+    let home = Home::new();
+    let mut command = home.bare(&["-r", "s3:http://127.0.0.1:9/bucket/prefix", "snapshots"]);
+    let output = command.env("DEVSNAP_PASSWORD", PASSWORD).output().unwrap();
+    ends_with(&output, 1, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE");
+}
+
+#[test]
+fn a_restore_that_finds_nothing_to_include_says_so() {
+    let home = Home::with_repository();
+    home.done(&["snapshot", "data"]);
+    let output = home.run(&["restore", "latest", "--target", "back", "--include", "no-such*"]);
+    ends_with(&output, 0, "nothing in the snapshot matches --include");
+    let output = home.run(&["restore", "latest", "--target", "back", "--include", "note*"]);
+    assert_eq!((output.status.code(), err(&output).contains("matches")), (Some(0), false));
+    assert!(home.at("back/note.txt").exists() && !home.at("back/link").exists());
+}
+
+#[test]
 fn without_a_repository_it_ends_with_10_and_says_how_to_make_one() {
     let home = Home::new();
     ends_with(&home.run(&["snapshots"]), 10, "devsnap init");

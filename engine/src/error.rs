@@ -1,6 +1,7 @@
 //! The one error the engine returns, and the few kinds a caller can act on.
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::Path;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,6 +38,8 @@ pub enum ErrorKind {
     SourceFailed,
     /// This computer's own files (cache, temporary files, restore target) failed.
     LocalDisk,
+    /// The folder of this computer's copies cannot be used.
+    CacheFolder,
     /// The person asked to stop.
     Interrupted,
 }
@@ -58,6 +61,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::TooNew => "written by a newer devsnap",
             ErrorKind::SourceFailed => "the source stopped",
             ErrorKind::LocalDisk => "this computer's disk failed",
+            ErrorKind::CacheFolder => "the cache folder cannot be used",
             ErrorKind::Interrupted => "interrupted",
         })
     }
@@ -90,6 +94,15 @@ impl Error {
             _ => ErrorKind::LocalDisk,
         };
         Error::new(kind, doing).because(cause)
+    }
+
+    /// A failure of the folder of this computer's copies: no room, or that it cannot be used.
+    pub(crate) fn cache(folder: &Path, cause: std::io::Error) -> Self {
+        let doing = format!("opening {}", folder.display());
+        match Error::local(doing.as_str(), cause) {
+            error if error.kind() == ErrorKind::NoSpace => error,
+            Error(inner) => Error(Box::new(Inner { kind: ErrorKind::CacheFolder, ..*inner })),
+        }
     }
 
     /// Attaches the cause. The first cause is kept; later calls panic in debug builds.

@@ -1,6 +1,7 @@
 //! Configs, read as opening a repository reads them.
 use crate::fixed::{HERE, SUITE, VERSION, object_of, root, secret, signer};
 use crate::memory::Shelf;
+use crate::records::checked;
 use crate::seal::{PASSWORD, config_slots, is_affordable};
 use devsnap_engine::backend::{ObjectKey, ObjectKind};
 use devsnap_engine::chunker::ChunkerParams;
@@ -42,9 +43,7 @@ pub fn config(data: &[u8]) {
     let config = opened(&object(header, slots, params));
     let again = opened(&object(header, slots, &written(&config)));
     assert_eq!(again, config);
-    let sizes = config.chunker;
-    let sizes = ChunkerParams::new(sizes.min_bytes(), sizes.target_bytes(), sizes.max_bytes());
-    assert_eq!(sizes.ok(), Some(config.chunker));
+    assert_eq!(checked(config.chunker).ok(), Some(config.chunker));
     assert!(config.tree.validate().is_ok());
     let root_public = root().root_signer().public();
     assert!(config.writers.iter().all(|writer| writer.verify(HERE, &root_public).is_ok()));
@@ -146,7 +145,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let slots = config_slots();
     let len = u16::try_from(slots.len()).expect("because slots are short").to_le_bytes();
     let small = RepositoryConfig {
-        chunker: ChunkerParams::new(64, 256, 1024).expect("because the sizes are allowed"),
+        chunker: ChunkerParams::new(64, 256, 1024, 512).expect("because the sizes are allowed"),
         tree: TreeParams::around(256),
         ..standard()
     };

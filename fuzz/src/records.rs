@@ -2,6 +2,7 @@
 use devsnap_engine::backend::{ObjectKey, ObjectKind, key_at, path_of};
 use devsnap_engine::chunker::{Chunker, ChunkerParams, Cutter};
 use devsnap_engine::codec::Decoder;
+use devsnap_engine::error::Result;
 use devsnap_engine::id::BlobId;
 use devsnap_engine::node::{
     self, Attached, ChunkRef, Content, Encoding, FileContent, Hole, NODE_LEN_MAX, Node, NodeKind,
@@ -155,14 +156,19 @@ pub(crate) fn object_name_seeds() -> Vec<Vec<u8>> {
     names.map(String::into_bytes).to_vec()
 }
 
+/// The same sizes, checked once more.
+pub(crate) fn checked(sizes: ChunkerParams) -> Result<ChunkerParams> {
+    let (min, target, max) = (sizes.min_bytes(), sizes.target_bytes(), sizes.max_bytes());
+    ChunkerParams::new(min, target, max, sizes.database_bytes())
+}
+
 /// Sizes that decode are sizes the chunker can work with. Input: sizes, then a content.
 pub fn chunker_params(data: &[u8]) {
     let mut rest = data;
     let Ok(params) = rmp_serde::from_read::<_, ChunkerParams>(&mut rest) else {
         return;
     };
-    let checked = ChunkerParams::new(params.min_bytes(), params.target_bytes(), params.max_bytes());
-    assert_eq!(checked.ok(), Some(params));
+    assert_eq!(checked(params).ok(), Some(params));
     let mut chunker = Chunker::new(Cutter::new(params, &[8; 32]));
     let mut cut = Vec::new();
     let mut emit = |chunk: Vec<u8>| {
@@ -179,11 +185,13 @@ pub fn chunker_params(data: &[u8]) {
 
 pub(crate) fn chunker_params_seeds() -> Vec<Vec<u8>> {
     let content: Vec<u8> = (0..2000u32).flat_map(|n| (n * n * 31).to_le_bytes()).collect();
-    let small = ChunkerParams::new(64, 256, 1024).expect("because the sizes are allowed");
-    let seed = |params: &ChunkerParams| {
-        let mut bytes = rmp_serde::to_vec_named(params).expect("because sizes are numbers");
-        bytes.extend_from_slice(&content);
+    let database = [b"SQLite format 3\0\x02\x00", &content[..]].concat();
+    let small = ChunkerParams::new(64, 256, 1024, 512).expect("because the sizes are allowed");
+    let seed = |(params, content): (ChunkerParams, &[u8])| {
+        let mut bytes = rmp_serde::to_vec_named(&params).expect("because sizes are numbers");
+        bytes.extend_from_slice(content);
         bytes
     };
-    [small, ChunkerParams::STANDARD].iter().map(seed).collect()
+    let seeds = [(small, &content[..]), (ChunkerParams::STANDARD, &content), (small, &database)];
+    seeds.map(seed).to_vec()
 }

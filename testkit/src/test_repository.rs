@@ -43,7 +43,7 @@ impl TestRepository {
     pub fn over(backend: Arc<dyn Backend>) -> Self {
         let options = InitOptions {
             kdf: KdfCost::CHEAP,
-            chunker: ChunkerParams::new(4 << 10, 16 << 10, 64 << 10)
+            chunker: ChunkerParams::new(4 << 10, 16 << 10, 64 << 10, 8 << 10)
                 .expect("because the sizes are in range"),
             tree: TreeParams::around(512),
         };

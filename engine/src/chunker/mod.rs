@@ -1,6 +1,8 @@
-//! Cutting contents where the content itself says so.
+//! Cutting contents where the content itself says so, and databases where their pages end.
 //!
-//! A cut depends on the bytes just before it and on nothing else, so an insertion moves cuts only
+//! SQLite overwrites pages where they stand and never moves them by a few bytes, so its files are
+//! cut every so many pages ([`database`]): decision 0006 has the measurements. All else is cut by
+//! content. There a cut depends on the bytes just before it and on nothing else, so an insertion moves cuts only
 //! near itself, and equal stretches of different files become equal chunks. The rule is FastCDC
 //! 2020 (Xia et al., "The Design of Fast Content-Defined Chunking for Data Deduplication Based
 //! Storage Systems", IEEE TPDS 31(9)) with normalisation level 2, over gear tables made from the
@@ -9,6 +11,7 @@
 //! Keyed tables raise the bar against recognising a file by its chunk sizes and do not close it
 //! (Truong et al., "Breaking and Fixing Content-Defined Chunking", eprint 2025/558): the sizes
 //! themselves are hidden by packs, not here.
+mod database;
 mod params;
 
 use fastcdc::v2020::{Normalization, cut_gear, select_masks};
@@ -74,18 +77,29 @@ impl Cutter {
 
 /// Cuts one content that arrives piece by piece.
 ///
-/// Holds at most one largest chunk and the piece just pushed.
+/// Holds at most two largest chunks.
 pub struct Chunker {
     cutter: Cutter,
+    cuts: Cuts,
     waiting: Vec<u8>,
     /// Where in `waiting` the next chunk begins.
     start: usize,
 }
 
+/// Where one content is cut.
+#[derive(Clone, Copy)]
+enum Cuts {
+    /// Its beginning is not here yet.
+    Undecided,
+    ByContent,
+    /// Every so many bytes.
+    Every(usize),
+}
+
 impl Chunker {
     /// Begins a content.
     pub fn new(cutter: Cutter) -> Self {
-        Chunker { cutter, waiting: Vec::new(), start: 0 }
+        Chunker { cutter, cuts: Cuts::Undecided, waiting: Vec::new(), start: 0 }
     }
 
     /// Takes the next bytes and hands over each chunk that is now certain.
@@ -106,7 +120,10 @@ impl Chunker {
             let (now, later) = rest.split_at(rest.len().min(room.max(1)));
             self.waiting.extend_from_slice(now);
             rest = later;
-            while self.waiting.len() - self.start >= max {
+            if matches!(self.cuts, Cuts::Undecided) && self.waiting.len() >= database::HEADER_LEN {
+                self.decide();
+            }
+            while self.waiting.len() - self.start >= self.certain_len() {
                 let chunk = self.take_chunk();
                 emit(chunk)?;
             }
@@ -124,6 +141,9 @@ impl Chunker {
     ///
     /// Whatever `emit` returns.
     pub fn finish<E>(mut self, mut emit: impl FnMut(Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        if matches!(self.cuts, Cuts::Undecided) {
+            self.decide();
+        }
         while self.start < self.waiting.len() {
             let chunk = self.take_chunk();
             emit(chunk)?;
@@ -131,14 +151,34 @@ impl Chunker {
         Ok(())
     }
 
+    fn decide(&mut self) {
+        let params = self.cutter.0.params;
+        self.cuts = match database::extent_len(&self.waiting, params.database_bytes()) {
+            Some(len) => Cuts::Every(len.min(params.max_bytes() as usize)),
+            None => Cuts::ByContent,
+        };
+    }
+
+    /// With this many bytes waiting, the next chunk is certain.
+    fn certain_len(&self) -> usize {
+        match self.cuts {
+            Cuts::Every(len) => len,
+            Cuts::Undecided | Cuts::ByContent => self.cutter.0.params.max_bytes() as usize,
+        }
+    }
+
     fn take_chunk(&mut self) -> Vec<u8> {
-        let len = self.cutter.first_cut(&self.waiting[self.start..]);
+        let rest = &self.waiting[self.start..];
+        let len = match self.cuts {
+            Cuts::Every(len) => len.min(rest.len()),
+            Cuts::Undecided | Cuts::ByContent => self.cutter.first_cut(rest),
+        };
         if self.start == 0 && len == self.waiting.len() && self.waiting.capacity() <= 2 * len {
             // A small file, or the tail of a large one: no copy, unless much room would go with it
             // that nobody counts.
             return std::mem::take(&mut self.waiting);
         }
-        let chunk = self.waiting[self.start..self.start + len].to_vec();
+        let chunk = rest[..len].to_vec();
         self.start += len;
         chunk
     }
@@ -151,7 +191,7 @@ mod tests {
     use std::convert::Infallible;
 
     fn small() -> Cutter {
-        Cutter::new(ChunkerParams::new(256, 1024, 4096).unwrap(), &[7; 32])
+        Cutter::new(ChunkerParams::new(256, 1024, 4096, 2048).unwrap(), &[7; 32])
     }
 
     /// Bytes of no pattern, the same on every machine.
@@ -186,6 +226,31 @@ mod tests {
         263, 581, 1636, 292,
     ];
 
+    /// What SQLite begins a file with, and noise.
+    fn database(len: usize, seed: u64) -> Vec<u8> {
+        let mut bytes = noise(len, seed);
+        bytes[..18].copy_from_slice(b"SQLite format 3\0\x04\x00");
+        bytes
+    }
+
+    #[test]
+    fn a_database_is_cut_where_its_pages_end() {
+        for piece in [1, 99, 100, 5000, 50_000] {
+            let lens: Vec<usize> =
+                cut(&small(), &database(9000, 1), piece).iter().map(Vec::len).collect();
+            assert_eq!(lens, [2048, 2048, 2048, 2048, 808], "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_changed_makes_one_new_chunk() {
+        let before = database(200_000, 2);
+        let mut after = before.clone();
+        after[100_352..101_376].fill(0x55);
+        let (before, after) = (cut(&small(), &before, 4096), cut(&small(), &after, 4096));
+        assert_eq!(after.iter().filter(|chunk| !before.contains(chunk)).count(), 1);
+    }
+
     #[test]
     fn another_key_cuts_elsewhere() {
         let other = Cutter::new(small().params(), &[8; 32]);
@@ -211,9 +276,10 @@ mod tests {
     proptest! {
         #[test]
         fn cuts_do_not_depend_on_how_the_content_arrives(
-            len in 0usize..30_000, piece in 1usize..9000, seed: u64,
+            len in 0usize..30_000, piece in 1usize..9000, seed: u64, is_database: bool,
         ) {
-            let content = noise(len, seed);
+            let is_database = is_database && len >= 18;
+            let content = if is_database { database(len, seed) } else { noise(len, seed) };
             let chunks = cut(&small(), &content, piece);
             prop_assert_eq!(&chunks, &cut(&small(), &content, len.max(1)));
             prop_assert_eq!(chunks.concat(), content);

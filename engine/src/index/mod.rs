@@ -91,7 +91,8 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`LocalDisk`](ErrorKind::LocalDisk) or [`NoSpace`](ErrorKind::NoSpace).
+    /// [`CacheFolder`](ErrorKind::CacheFolder), [`LocalDisk`](ErrorKind::LocalDisk) or
+    /// [`NoSpace`](ErrorKind::NoSpace).
     pub fn open(folder: &Path, repository: RepositoryId) -> Result<Index> {
         make_private_folder(folder)?;
         for number in 1..=FILES_MAX {
@@ -101,7 +102,7 @@ impl Index {
                 return Ok(index);
             }
         }
-        Err(Error::new(ErrorKind::LocalDisk, "opening the local index")
+        Err(Error::new(ErrorKind::CacheFolder, format!("opening {}", folder.display()))
             .because("too many devsnap processes use this cache"))
     }
 
@@ -114,7 +115,7 @@ impl Index {
             Err(DatabaseError::Storage(redb::StorageError::Io(e)))
                 if e.kind() != std::io::ErrorKind::InvalidData =>
             {
-                return Err(Error::local("opening the local index", e));
+                return Err(Error::cache(file, e));
             }
             // Not a database any more: it is a copy, so make it again.
             Err(_) => {
@@ -475,7 +476,7 @@ fn make_private_folder(folder: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
-    builder.create(folder).map_err(|e| Error::local("making the cache folder", e))
+    builder.create(folder).map_err(|e| Error::cache(folder, e))
 }
 
 #[cfg(test)]

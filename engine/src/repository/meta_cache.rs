@@ -28,7 +28,7 @@ pub(super) struct MetaCache {
 impl MetaCache {
     /// The cache in `folder`, trimmed to its bound: what was fetched first goes first.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|e| Error::local("making the cache folder", e))?;
+        fs::create_dir_all(folder).map_err(|e| Error::cache(folder, e))?;
         let cache = MetaCache { folder: folder.to_owned() };
         // A cache that cannot be trimmed is only larger than it should be.
         let _ = cache.trim();

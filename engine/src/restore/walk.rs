@@ -75,12 +75,13 @@ impl<'r, 'a> Walk<'r, 'a> {
         self.execute()
     }
 
-    /// Says that the tree could not be read on from `last`: nobody knows how many paths that are.
+    /// Says that part of the tree behind `last` could not be read: nobody knows how many paths
+    /// that are.
     fn torn(&self, last: &TreePath, error: &Error) {
         let after = if last.is_root() { "the top".to_owned() } else { last.to_string() };
         let reason = format!(
-            "what the snapshot has after {after} could not be read ({error:?}); try \
-             `restore SNAP:/FOLDER` for other folders"
+            "some of what the snapshot has after {after} could not be read ({error:?}); the rest \
+             was brought back"
         );
         self.run.tally(|report| report.damaged_files += 1);
         self.run.fault(last, FaultKind::Unreadable, reason);

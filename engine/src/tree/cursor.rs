@@ -255,7 +255,8 @@ pub fn get<S: PageSource + ?Sized>(
 
 /// The entries of a tree in order, read page by page as they are asked for.
 ///
-/// After an error it ends.
+/// A page that is damaged, lost or of a newer version is one error, and the scan goes on behind all
+/// that hangs from it; any other error ends it.
 pub struct Scan<'s, S: ?Sized> {
     pages: PageReader<'s, S>,
     cursor: Cursor,
@@ -278,8 +279,9 @@ impl<'s, S: PageSource + ?Sized> Scan<'s, S> {
     }
 
     fn advance(&mut self) -> Result<Option<Entry>> {
-        if let Some(start) = self.start.take() {
-            self.cursor.seek_entry(&mut self.pages, &start)?;
+        if let Some(start) = &self.start {
+            self.cursor.seek_entry(&mut self.pages, start)?;
+            self.start = None;
         }
         loop {
             match self.cursor.place() {
@@ -299,8 +301,11 @@ impl<S: PageSource + ?Sized> Iterator for Scan<'_, S> {
     type Item = Result<Entry>;
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.advance().transpose();
-        if matches!(next, Some(Err(_))) {
-            self.cursor = Cursor::new(None);
+        if let Some(Err(error)) = &next {
+            match error.kind() {
+                ErrorKind::Damaged | ErrorKind::NotFound | ErrorKind::TooNew => self.cursor.step(),
+                _ => self.cursor = Cursor::new(None),
+            }
         }
         next
     }

@@ -10,8 +10,8 @@ use crate::{TARGETS_KIB, sizes};
 /// Bytes per page of a database.
 const PAGE_LEN: usize = 4096;
 
-/// Lengths of extents, in pages: 16 KiB to 1 MiB.
-const EXTENTS_PAGES: [usize; 5] = [4, 16, 32, 64, 256];
+/// Lengths of extents, in pages: 8 KiB to 1 MiB.
+const EXTENTS_PAGES: [usize; 7] = [2, 4, 8, 16, 32, 64, 256];
 
 /// How a file is cut.
 pub(crate) enum Cuts {
@@ -26,7 +26,7 @@ impl Cuts {
     pub(crate) fn all(keys: &Keys) -> Result<Vec<(String, Cuts)>> {
         let mut all = Vec::new();
         for target_kib in TARGETS_KIB {
-            let cutter = Cutter::new(sizes(target_kib)?, keys.gear_key());
+            let cutter = Cutter::new(sizes(target_kib, 32)?, keys.gear_key());
             all.push((format!("content, {target_kib} KiB"), Cuts::ByContent(cutter)));
         }
         for pages in EXTENTS_PAGES {

@@ -1,4 +1,4 @@
-//! The engine over a phone-like folder that ages, once per chunk size.
+//! The engine over a phone-like folder that ages, once per pair of sizes.
 use std::error::Error as StdError;
 
 use devsnap_benches::store::Store;
@@ -9,7 +9,11 @@ use devsnap_engine::pack::{HEADER_LEN, TRAILER_LEN};
 use devsnap_engine::repository::Repository;
 use devsnap_testkit::test_repository::snapshot;
 
-use crate::{DAYS, SET, TARGETS_KIB, mib, sizes};
+use crate::{DAYS, SET, mib, sizes};
+
+/// Usual chunk and extent of databases, in KiB. 1024 and 32 is what is written today.
+const SIZES_KIB: [(u32, u32); 8] =
+    [(1024, 8), (1024, 16), (1024, 32), (1024, 64), (1024, 256), (512, 32), (256, 32), (64, 32)];
 
 /// What lies in a repository, in bytes as stored.
 ///
@@ -72,17 +76,18 @@ impl Kept {
     }
 }
 
-/// Prints a row for the first snapshot and one for all days after it, per size.
+/// Prints a row for the first snapshot and one for all days after it, per pair of sizes.
 pub(crate) fn table() -> Result<(), Box<dyn StdError + Send + Sync>> {
     println!(
-        "| chunks | chunks and small contents | contents, MiB | lists, KiB | pages, KiB | all, MiB |"
+        "| chunks, databases | chunks and small contents | contents, MiB | lists, KiB | pages, KiB | all, MiB |"
     );
     println!("|---|---|---|---|---|---|");
     let (mut firsts, mut laters) = (Vec::new(), Vec::new());
-    for target_kib in TARGETS_KIB {
+    for (target_kib, database_kib) in SIZES_KIB {
+        let name = format!("{target_kib}, {database_kib} KiB");
         let folder = tempfile::tempdir()?;
         SET.write(folder.path())?;
-        let store = Store::new(sizes(target_kib)?)?;
+        let store = Store::new(sizes(target_kib, database_kib)?)?;
         let repository = store.open()?;
         snapshot(&repository, folder.path(), &Interrupt::new())?;
         let first = Kept::in_repository(&repository)?;
@@ -90,14 +95,14 @@ pub(crate) fn table() -> Result<(), Box<dyn StdError + Send + Sync>> {
             SET.mutate(folder.path(), day)?;
             snapshot(&repository, folder.path(), &Interrupt::new())?;
         }
-        firsts.push((target_kib, first));
-        laters.push((target_kib, Kept::in_repository(&repository)?.since(first)));
+        firsts.push((name.clone(), first));
+        laters.push((name, Kept::in_repository(&repository)?.since(first)));
     }
-    for (target_kib, kept) in firsts {
-        kept.print(&format!("{target_kib} KiB, first snapshot"));
+    for (name, kept) in firsts {
+        kept.print(&format!("{name}, first snapshot"));
     }
-    for (target_kib, kept) in laters {
-        kept.print(&format!("{target_kib} KiB, {DAYS} days"));
+    for (name, kept) in laters {
+        kept.print(&format!("{name}, {DAYS} days"));
     }
     Ok(())
 }

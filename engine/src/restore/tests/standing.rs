@@ -173,14 +173,13 @@ fn a_part_of_the_tree_that_cannot_be_read_is_a_fault_and_the_rest_comes_back_wit
         );
         assert_eq!(report.faults[0].path, path("a/deep/two"), "the last that was read");
         assert!(report.faults[0].reason.contains("after a/deep/two"));
-        assert!(report.faults[0].reason.contains("restore SNAP:/FOLDER"));
         assert_eq!(read(&dir, "a/deep/two"), b"secondshared");
         assert_eq!(dir.path().join("b/three").exists(), !ends);
         for name in ["a", "a/deep"] {
             assert_eq!(fs::metadata(dir.path().join(name)).unwrap().mtime(), MTIME.secs, "{name}");
         }
         let part = RestoreOptions { subtree: path("b"), ..RestoreOptions::default() };
-        assert_eq!(shelf.restore(&dir, &part).unwrap().faults_total, 0, "as the fault advises");
+        assert_eq!(shelf.restore(&dir, &part).unwrap().faults_total, 0, "other folders are whole");
     }
 }
 

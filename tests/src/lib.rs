@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod decoders;
+#[cfg(test)]
 mod deletion;

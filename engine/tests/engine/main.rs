@@ -4,4 +4,5 @@ mod check;
 mod crash;
 mod damage;
 mod mending;
+mod packs;
 mod restore;

@@ -1,0 +1,155 @@
+//! What becomes of packs on their way: they end in time, and nobody waits for those that hang.
+use bytes::Bytes;
+use devsnap_engine::backend::{Backend, BackendError, Body, Listing, ObjectKey, ObjectKind};
+use devsnap_engine::chunker::ChunkerParams;
+use devsnap_engine::error::ErrorKind;
+use devsnap_engine::interrupt::Interrupt;
+use devsnap_engine::progress::Silent;
+use devsnap_engine::repository::{InitOptions, Repository, Unlock};
+use devsnap_engine::seal::KdfCost;
+use devsnap_engine::tree::TreeParams;
+use devsnap_testkit::test_repository::snapshot;
+use devsnap_testkit::{MemoryBackend, TestRepository};
+use std::fs;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Puts of data packs hang until they are let go, or for a minute.
+struct Hanging {
+    inner: MemoryBackend,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    hang: bool,
+    hanging: usize,
+    were_left: bool,
+}
+
+const AT_MOST: Duration = Duration::from_secs(60);
+
+impl Hanging {
+    fn new() -> Hanging {
+        Hanging { inner: MemoryBackend::new(), state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Waits while `until` is not so; whether it became so in time.
+    fn wait(&self, mut until: impl FnMut(&mut State) -> bool) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(state, AT_MOST, |state| !until(state));
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+}
+
+impl Backend for Hanging {
+    fn put(&self, key: &ObjectKey, body: Body) -> Result<(), BackendError> {
+        if key.kind() == ObjectKind::DataPack {
+            self.set(|state| state.hanging += 1);
+            if !self.wait(|state| !state.hang) {
+                self.set(|state| state.were_left = true);
+            }
+        }
+        self.inner.put(key, body)
+    }
+
+    fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
+        self.inner.get(key, range)
+    }
+
+    fn get_whole(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes, BackendError> {
+        self.inner.get_whole(key, max_bytes)
+    }
+
+    fn list<'a>(&'a self, kind: ObjectKind, prefix: &str) -> Listing<'a> {
+        self.inner.list(kind, prefix)
+    }
+
+    fn remove(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        self.inner.remove(key)
+    }
+
+    fn connections(&self) -> NonZeroUsize {
+        self.inner.connections()
+    }
+
+    fn staging(&self) -> Option<&Path> {
+        self.inner.staging()
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}
+
+#[test]
+fn a_run_stops_when_asked_though_its_uploads_hang() {
+    let backend = Arc::new(Hanging::new());
+    let here = TestRepository::over(backend.clone());
+    let folder = tempfile::tempdir().unwrap();
+    let mut noise = vec![0; 3 << 20];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    fs::write(folder.path().join("noise"), noise).unwrap();
+    let repository = here.open().unwrap();
+    let interrupt = Interrupt::new();
+    backend.set(|state| state.hang = true);
+    let stopped = std::thread::scope(|scope| {
+        let asks = scope.spawn(|| {
+            let began = backend.wait(|state| state.hanging > 0);
+            interrupt.raise();
+            began
+        });
+        let stopped = snapshot(&repository, folder.path(), &interrupt).unwrap_err();
+        assert!(asks.join().unwrap(), "an upload began");
+        stopped
+    });
+    assert_eq!(stopped.kind(), ErrorKind::Interrupted);
+    backend.set(|state| state.hang = false);
+    assert!(backend.wait(|state| !state.were_left), "it waited for an upload");
+    drop(repository);
+    here.snapshot(folder.path()).unwrap();
+}
+
+#[test]
+fn no_pack_lists_more_blobs_than_a_segment_takes() {
+    const LISTED_MAX: usize = 200_000;
+    let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    let options = InitOptions {
+        kdf: KdfCost::CHEAP,
+        chunker: ChunkerParams::new(64, 256, 1024, 512).unwrap(),
+        tree: TreeParams::around(4096),
+    };
+    Repository::init(&backend, b"x", &options).unwrap();
+    let (cache, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // A database whose pages compress to a sixteenth: each is a blob of its own, and all would fit
+    // a pack.
+    let pages = LISTED_MAX + 20_000;
+    let mut database = vec![0; pages * 512];
+    database[..18].copy_from_slice(b"SQLite format 3\0\x02\x00");
+    for (number, page) in database.chunks_mut(512).enumerate() {
+        page[100..108].copy_from_slice(&number.to_le_bytes());
+    }
+    fs::write(folder.path().join("database"), database).unwrap();
+    let unlock = Unlock::Password(b"x");
+    let repository =
+        Repository::open(Box::new(backend.clone()), &unlock, cache.path(), &Silent).unwrap();
+    snapshot(&repository, folder.path(), &Interrupt::new()).unwrap();
+    let mut listed = Vec::new();
+    for pack in backend.list(ObjectKind::DataPack, "") {
+        let pack = pack.unwrap();
+        listed.push(
+            repository.read_pack_list(&pack.key, pack.size_bytes).unwrap().footer.blobs.len(),
+        );
+    }
+    assert_eq!((listed.len(), listed.iter().sum::<usize>()), (2, pages), "{listed:?}");
+    assert!(listed.iter().all(|blobs| *blobs <= LISTED_MAX), "{listed:?}");
+}

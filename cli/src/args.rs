@@ -1,7 +1,9 @@
-//! What may be typed: commands, flags and what `--help` teaches of them. Knows clap and nothing else.
+//! What may be typed: commands, flags and what `--help` teaches of them. Knows clap and the words
+//! of the engine, and nothing else.
 //!
 //! `docs/cli.md` describes the same, and `tests/reference.rs` holds the two against each other.
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use devsnap_engine::prune::MaxUnused;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -113,6 +115,11 @@ pub enum Command {
     /// Check that the repository holds together
     #[command(after_help = "Example:\n  devsnap check --read-data=5")]
     Check(CheckArgs),
+    /// Free the room that no snapshot needs any more
+    #[command(after_help = "Safe at any time, also while other computers use the repository: what \
+        they may still need is waited for, and the next prune goes on.\n\nExamples:\n  \
+        devsnap prune --dry-run\n  devsnap prune --max-unused 0")]
+    Prune(PruneArgs),
     /// Count what the repository holds
     #[command(after_help = "Example:\n  devsnap stats")]
     Stats,
@@ -267,6 +274,21 @@ pub struct CheckArgs {
     pub read_data: Option<u8>,
 }
 
+/// `prune`.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What may stay though nobody needs it, because it shares packs with what is needed: a size
+    /// (500MiB), a share of what is needed (5%), or `unlimited`
+    #[arg(long, value_name = "LIMIT", default_value = "5%", value_parser = max_unused)]
+    pub max_unused: MaxUnused,
+    /// Give up sessions that are in the way and have not stirred for so many hours
+    #[arg(long, value_name = "HOURS", default_value_t = 48)]
+    pub fence_after_hours: u32,
+}
+
 /// `cache`.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum CacheCommand {
@@ -290,6 +312,22 @@ pub struct ManArgs {
     /// Write devsnap.1, devsnap-snapshot.1 and so on into this folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
+}
+
+/// A size, a share with a percent sign, or no limit.
+fn max_unused(text: &str) -> Result<MaxUnused, String> {
+    if text == "unlimited" {
+        return Ok(MaxUnused::Unlimited);
+    }
+    if let Some(share) = text.strip_suffix('%') {
+        return match share.trim().parse::<f64>() {
+            Ok(share) if share.is_finite() && share >= 0.0 => Ok(MaxUnused::Percent(share)),
+            _ => Err("a share is a number and a percent sign, e.g. 5%".to_owned()),
+        };
+    }
+    let size = text.parse::<bytesize::ByteSize>();
+    size.map(|size| MaxUnused::Bytes(size.as_u64()))
+        .map_err(|_| "a limit is a size (500MiB), a share (5%) or `unlimited`".to_owned())
 }
 
 /// 1 to 100, with or without a percent sign.

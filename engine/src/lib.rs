@@ -36,6 +36,7 @@ pub mod pipeline;
 // Floor 6: what a user asks for.
 pub mod backup;
 pub mod check;
+pub mod prune;
 pub mod restore;
 
 // Plugs into the ports from outside; no room of the engine imports it.

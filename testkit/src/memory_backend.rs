@@ -6,12 +6,22 @@ use devsnap_engine::backend::{
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Objects in memory. Share it between several "computers" with an `Arc`.
+///
+/// Its clock is its own: it goes on by a second with every put, the same in every run.
 #[derive(Debug, Default)]
 pub struct MemoryBackend {
-    objects: Mutex<BTreeMap<ObjectKey, Bytes>>,
+    objects: Mutex<BTreeMap<ObjectKey, Stored>>,
+    now_secs: AtomicI64,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    bytes: Bytes,
+    at_secs: i64,
 }
 
 impl MemoryBackend {
@@ -22,18 +32,30 @@ impl MemoryBackend {
 
     /// A copy of everything it holds now: the storage as a power cut would leave it.
     pub fn contents(&self) -> BTreeMap<ObjectKey, Bytes> {
-        self.lock().clone()
+        self.lock().iter().map(|(key, stored)| (key.clone(), stored.bytes.clone())).collect()
     }
 
     /// A backend that holds `contents`.
     pub fn with_contents(contents: BTreeMap<ObjectKey, Bytes>) -> Self {
-        MemoryBackend { objects: Mutex::new(contents) }
+        let stored = |(key, bytes)| (key, Stored { bytes, at_secs: 0 });
+        let objects = Mutex::new(contents.into_iter().map(stored).collect());
+        MemoryBackend { objects, now_secs: AtomicI64::new(0) }
+    }
+
+    /// Lets time pass.
+    pub fn wait_secs(&self, secs: i64) {
+        self.now_secs.fetch_add(secs, Ordering::Relaxed);
+    }
+
+    fn stored(&self, bytes: Bytes) -> Stored {
+        Stored { bytes, at_secs: self.now_secs.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Overwrites what lies under `key`, or adds it: damage, as a bad disk or a hostile host does
     /// it. No code under test may call this.
     pub fn replace(&self, key: &ObjectKey, bytes: impl Into<Bytes>) {
-        self.lock().insert(key.clone(), bytes.into());
+        let stored = self.stored(bytes.into());
+        self.lock().insert(key.clone(), stored);
     }
 
     /// How many objects it holds.
@@ -46,13 +68,13 @@ impl MemoryBackend {
         self.lock().is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Bytes>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Stored>> {
         // A test that panicked while it held the lock has failed already; the map is whole.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, key: &ObjectKey) -> Result<Bytes, BackendError> {
-        let found = self.lock().get(key).cloned();
+        let found = self.lock().get(key).map(|stored| stored.bytes.clone());
         found.ok_or_else(|| BackendError::new("get", Some(key), BackendErrorKind::NotFound))
     }
 }
@@ -60,7 +82,8 @@ impl MemoryBackend {
 impl Backend for MemoryBackend {
     fn put(&self, key: &ObjectKey, body: Body) -> Result<(), BackendError> {
         let bytes = bytes_of(key, body)?;
-        self.lock().entry(key.clone()).or_insert(bytes);
+        let stored = self.stored(bytes);
+        self.lock().entry(key.clone()).or_insert(stored);
         Ok(())
     }
 
@@ -89,11 +112,11 @@ impl Backend for MemoryBackend {
             .lock()
             .iter()
             .filter(|(key, _)| key.kind() == kind && key.name().starts_with(prefix))
-            .map(|(key, bytes)| {
+            .map(|(key, stored)| {
                 Ok(ObjectInfo {
                     key: key.clone(),
-                    size_bytes: bytes.len() as u64,
-                    stored_at_secs: None,
+                    size_bytes: stored.bytes.len() as u64,
+                    stored_at_secs: Some(stored.at_secs),
                 })
             })
             .collect();

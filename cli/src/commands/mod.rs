@@ -9,6 +9,7 @@ mod init;
 mod ls;
 mod man;
 mod paths;
+mod prune;
 mod restore;
 mod set_source;
 mod show;
@@ -48,6 +49,7 @@ pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure
         Command::Restore(args) => restore::run(session, args),
         Command::Dump(args) => dump::run(session, args),
         Command::Check(args) => check::run(session, args),
+        Command::Prune(args) => prune::run(session, args),
         Command::Stats => stats::run(session),
         Command::Cache(what) => cache::run(session, *what),
         Command::Completions(args) => completions::run(session, args),

@@ -1,6 +1,6 @@
 //! Who stores a blob: decided once, in one step, under one lock.
 use super::tables::Spot;
-use super::{Index, IndexedPack, known, spots};
+use super::{Index, IndexSegment, IndexedPack, known, spots};
 use crate::error::Result;
 use crate::id::{BlobId, SegmentId};
 use std::collections::HashMap;
@@ -113,11 +113,11 @@ impl Index {
     /// # Errors
     ///
     /// The file could not be written.
-    pub fn record_own_segment(&self, id: SegmentId, packs: &[IndexedPack]) -> Result<()> {
+    pub fn record_own_segment(&self, id: SegmentId, segment: &IndexSegment) -> Result<()> {
         self.flush_rows()?;
         let mut list = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        let numbers = packs.iter().map(|pack| list.number_of(known(pack)).0).collect();
-        let refers = super::Refers { packs: numbers, tombstones: Vec::new() };
+        let numbers = segment.packs.iter().map(|pack| list.number_of(known(pack)).0).collect();
+        let refers = super::Refers { packs: numbers, tombstones: segment.tombstones.clone() };
         self.write(&[], &mut [], &[(id, refers.clone())], &[])?;
         list.add_segment(id, refers);
         Ok(())

@@ -33,6 +33,14 @@ impl Doubts {
         Ok(Doubts { missing: HashSet::new(), damaged })
     }
 
+    pub(super) fn is_missing(&self, pack: &PackId) -> bool {
+        self.missing.contains(pack)
+    }
+
+    pub(super) fn is_damaged(&self, pack: &PackId) -> bool {
+        self.damaged.contains(pack)
+    }
+
     pub(super) fn all(&self) -> HashSet<PackId> {
         self.missing.union(&self.damaged).copied().collect()
     }

@@ -12,6 +12,7 @@ mod claims;
 mod doubt;
 mod files;
 mod packs;
+mod scan;
 mod segment;
 mod tables;
 
@@ -24,12 +25,13 @@ use redb::{Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase,
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use tables::{BLOBS, BlobRow, META, PACKS, Refers, SCHEMA, SEGMENTS, SNAPSHOTS, Spot};
+use tables::{BLOBS, BlobRow, META, PACKS, Refers, SCHEMA, SEGMENTS, SNAPSHOTS};
 
 pub use claims::Claim;
 pub use files::{FileMemory, KnownFile};
 pub use segment::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
-pub use tables::KnownPack;
+pub use scan::{PackStanding, RowsByBlob};
+pub use tables::{KnownPack, Spot};
 
 /// What redb may keep of the file in memory, in bytes.
 const CACHE_BYTES: usize = 24 << 20;
@@ -408,6 +410,12 @@ impl Index {
             }
         }
         local!(DOING, write.commit())?;
+        self.reopen_rows()
+    }
+
+    /// Looks at rows as they are now.
+    fn reopen_rows(&self) -> Result<()> {
+        const DOING: &str = "reading the local index";
         let read = local!(DOING, self.database.begin_read())?;
         let fresh = local!(DOING, read.open_table(BLOBS))?;
         *self.rows.write().unwrap_or_else(PoisonError::into_inner) = fresh;

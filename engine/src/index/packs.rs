@@ -81,6 +81,15 @@ impl PackList {
         both.into_iter().any(|id| self.live_by_id(id).is_some())
     }
 
+    pub(super) fn is_condemned(&self, id: &PackId) -> bool {
+        self.condemned.contains(id)
+    }
+
+    /// One more than the highest number.
+    pub(super) fn numbers(&self) -> u32 {
+        number(self.known.len())
+    }
+
     pub(super) fn is_buried(&self, id: &PackId) -> bool {
         self.buried.contains(id)
     }

@@ -36,12 +36,17 @@ pub(super) type BlobRow = ([u8; 36], [u8; 24]);
 
 /// Where a blob is, with the pack by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Spot {
-    pub(super) pack: u32,
-    pub(super) block: BlockEntry,
-    pub(super) ordinal: u32,
-    pub(super) offset: u32,
-    pub(super) len: u32,
+pub struct Spot {
+    /// The pack's number in this file.
+    pub pack: u32,
+    /// The block that holds it.
+    pub block: BlockEntry,
+    /// Which block of the pack that is.
+    pub ordinal: u32,
+    /// Where the blob begins in the block's plaintext, in bytes.
+    pub offset: u32,
+    /// Its length, in bytes.
+    pub len: u32,
 }
 
 impl Spot {

@@ -91,7 +91,7 @@ impl Out {
         let shared = &self.shared;
         let give_up = || shared.interrupt.is_raised();
         let permit = shared.budget.take(plain.len(), give_up).ok_or_else(stopped)?;
-        let small = plain.len() < shared.repository.cutter().params().min_bytes() as usize;
+        let small = plain.len() < shared.bundled_below();
         let piece = Piece { plain, permit, content: self.content.clone(), position: self.chunks };
         self.chunks += 1;
         let work = if small { self.batched(piece) } else { Some(Work::Chunk(piece)) };

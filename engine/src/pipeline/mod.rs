@@ -79,6 +79,11 @@ struct Shared {
 }
 
 impl Shared {
+    /// Contents shorter than this share blocks, in bytes.
+    fn bundled_below(&self) -> usize {
+        self.repository.cutter().params().min_bytes() as usize
+    }
+
     /// Keeps the first failure and lets everything else fall.
     fn fail(&self, error: Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -204,6 +209,25 @@ impl Pipeline {
     /// Where contents go.
     pub fn contents(&self) -> &dyn ContentSink {
         &*self.intake
+    }
+
+    /// Stores a blob once more that lies only in packs nothing may rely on; one that lies elsewhere
+    /// too is passed over. `plain` must be what `id` names.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of any stage; [`Interrupted`](ErrorKind::Interrupted).
+    pub fn store_again(&self, kind: PackKind, id: BlobId, plain: Vec<u8>) -> Result<()> {
+        let shared = &self.shared;
+        let give_up = || shared.interrupt.is_raised();
+        let permit = shared.budget.take(plain.len(), give_up);
+        let work = permit.map(|permit| Work::Again { kind, id, plain, permit });
+        match work.map(|work| shared.offer(&self.work, work)) {
+            Some(Ok(())) => Ok(()),
+            _ if shared.is_stopped() => Err(self.why_stopped()),
+            Some(Err(error)) => Err(error),
+            None => Err(Error::new(ErrorKind::Interrupted, "storing")),
+        }
     }
 
     /// The table of tickets, to be looked up after the pipeline has finished.

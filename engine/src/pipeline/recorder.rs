@@ -1,18 +1,14 @@
 //! Stored packs ▸ the local index, and every few minutes a segment on the backend with a
 //! heartbeat, so that a run that is cut off loses minutes.
 use super::Shared;
-use crate::backend::{Body, ObjectKey, ObjectKind};
 use crate::error::Result;
-use crate::id::SegmentId;
-use crate::index::{IndexSegment, IndexedPack};
+use crate::index::IndexedPack;
+use crate::repository::SEGMENT_BLOBS;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// A segment and a heartbeat at the latest after this time.
 const SEGMENT_EVERY: Duration = Duration::from_secs(300);
-
-/// A segment when this many blobs wait: about 10 MiB.
-const SEGMENT_BLOBS: usize = 200_000;
 
 /// Records packs until there are no more; then writes the last segment.
 ///
@@ -37,7 +33,7 @@ pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>) {
             continue;
         }
         last = Instant::now();
-        if let Err(error) = put_segments(shared, &mut waiting).and_then(|()| shared.session.beat())
+        if let Err(error) = shared.repository.put_segments(&mut waiting).and_then(|()| shared.session.beat())
         {
             shared.fail(error);
         }
@@ -56,42 +52,13 @@ fn finish(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
     if shared.dry_run {
         return Ok(());
     }
-    put_segments(shared, waiting)?;
+    shared.repository.put_segments(waiting)?;
     let repository = &shared.repository;
     if repository.index().has_lost_listings() {
         // The loss may have been met only while this run was under way.
         repository.adopt_unlisted_packs()?;
     }
     *waiting = repository.take_adopted();
-    put_segments(shared, waiting)?;
+    shared.repository.put_segments(waiting)?;
     repository.index().note_lost_listings(false)
-}
-
-/// Lists all that waits, in as many segments as it takes; what could not be listed goes on waiting.
-fn put_segments(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
-    while !waiting.is_empty() && !shared.dry_run {
-        let mut blobs = 0;
-        let full = waiting.iter().position(|pack| {
-            blobs += pack.footer.blobs.len();
-            blobs >= SEGMENT_BLOBS
-        });
-        let rest = waiting.split_off(full.map_or(waiting.len(), |last| last + 1));
-        let segment = IndexSegment { packs: std::mem::take(waiting), tombstones: Vec::new() };
-        let put = put_segment(shared, &segment);
-        if put.is_err() {
-            *waiting = segment.packs;
-        }
-        waiting.extend(rest);
-        put?;
-    }
-    Ok(())
-}
-
-fn put_segment(shared: &Shared, segment: &IndexSegment) -> Result<()> {
-    let repository = &shared.repository;
-    let object = segment.seal(repository.keys())?;
-    let id = SegmentId::from_bytes(*blake3::hash(&object).as_bytes());
-    let key = ObjectKey::new(ObjectKind::IndexSegment, id.to_hex());
-    repository.backend().put(&key, Body::Bytes(object.into()))?;
-    repository.index().record_own_segment(id, &segment.packs)
 }

@@ -29,6 +29,13 @@ pub(super) enum Work {
     Chunk(Piece),
     /// Small ones, in the order they came.
     Batch(Vec<Piece>),
+    /// A blob that is stored already, to be stored in another pack too.
+    Again {
+        kind: PackKind,
+        id: BlobId,
+        plain: Vec<u8>,
+        permit: Permit,
+    },
     /// A page of a tree or list, named already.
     Page {
         /// Its name.
@@ -104,30 +111,47 @@ impl Sealer {
             }
             Work::Batch(pieces) => pieces.into_iter().try_for_each(|piece| {
                 let Some((id, _)) = self.claim(&piece)? else { return Ok(()) };
-                let bundle = if looks_compressible(&piece.plain) {
-                    &mut self.compressible
-                } else {
-                    &mut self.incompressible
-                };
-                bundle.push(id, &piece.plain);
-                if bundle.plain.len() < BUNDLE_BYTES {
-                    return Ok(());
-                }
-                let full = std::mem::take(bundle);
-                self.seal(PackKind::Data, full.plain, full.blobs, None)
+                self.bundle(id, &piece.plain)
             }),
-            Work::Page { id, page } => {
+            Work::Page { id, page } => self.page(id, &page),
+            Work::Again { kind: PackKind::Meta, id, plain, .. } => self.page(id, &plain),
+            Work::Again { kind: PackKind::Data, id, plain, permit } => {
                 if self.shared.repository.index().claim(&id)? == Claim::Known {
                     return Ok(());
                 }
-                self.pages.push(id, &page);
-                if self.pages.plain.len() < PAGE_BUNDLE_BYTES {
-                    return Ok(());
+                if plain.len() < self.shared.bundled_below() {
+                    return self.bundle(id, &plain);
                 }
-                let full = std::mem::take(&mut self.pages);
-                self.seal(PackKind::Meta, full.plain, full.blobs, None)
+                let len = u32::try_from(plain.len()).expect("because blocks are at most 16 MiB");
+                self.seal(PackKind::Data, plain, vec![(id, 0, len)], Some(permit))
             }
         }
+    }
+
+    /// Puts a claimed blob with others of its kind, and seals them when they are enough.
+    fn bundle(&mut self, id: BlobId, plain: &[u8]) -> Result<()> {
+        let bundle = match looks_compressible(plain) {
+            true => &mut self.compressible,
+            false => &mut self.incompressible,
+        };
+        bundle.push(id, plain);
+        if bundle.plain.len() < BUNDLE_BYTES {
+            return Ok(());
+        }
+        let full = std::mem::take(bundle);
+        self.seal(PackKind::Data, full.plain, full.blobs, None)
+    }
+
+    fn page(&mut self, id: BlobId, page: &[u8]) -> Result<()> {
+        if self.shared.repository.index().claim(&id)? == Claim::Known {
+            return Ok(());
+        }
+        self.pages.push(id, page);
+        if self.pages.plain.len() < PAGE_BUNDLE_BYTES {
+            return Ok(());
+        }
+        let full = std::mem::take(&mut self.pages);
+        self.seal(PackKind::Meta, full.plain, full.blobs, None)
     }
 
     /// Names a piece; its name and length when it is this worker's to store.

@@ -1,7 +1,7 @@
 //! Bringing this computer's copy level with the store: what is new is fetched, what is gone is
 //! dropped, what is damaged is told and read from pack footers instead.
 use super::{Repository, gc};
-use crate::backend::{ObjectInfo, ObjectKey, ObjectKind};
+use crate::backend::{Body, ObjectInfo, ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackId, SegmentId};
 use crate::index::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
@@ -11,6 +11,9 @@ use std::sync::PoisonError;
 
 /// Segments are recorded together until they hold this many blobs: rows go in sorted.
 const ROWS_AT_ONCE: usize = 300_000;
+
+/// A segment is closed when it lists this many blobs: about 10 MiB.
+pub(crate) const SEGMENT_BLOBS: usize = 200_000;
 
 /// A sealed segment is hardly longer than its plaintext.
 const SEALED_SEGMENT_MAX: u64 = SEGMENT_LEN_MAX as u64 + 1024;
@@ -125,7 +128,26 @@ impl Repository {
         Ok(missing)
     }
 
-    fn read_segment(&self, id: &SegmentId) -> Result<IndexSegment> {
+    /// Stores a segment that lists packs already recorded here, and records it.
+    ///
+    /// # Errors
+    ///
+    /// What storing meets; the local index could not be written.
+    pub(crate) fn put_segment(&self, segment: &IndexSegment) -> Result<()> {
+        let object = segment.seal(self.keys())?;
+        let id = SegmentId::from_bytes(*blake3::hash(&object).as_bytes());
+        let key = ObjectKey::new(ObjectKind::IndexSegment, id.to_hex());
+        self.backend().put(&key, Body::Bytes(object.into()))?;
+        self.index().record_own_segment(id, segment)
+    }
+
+    /// A segment as stored, verified.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound), [`Damaged`](ErrorKind::Damaged),
+    /// [`TooNew`](ErrorKind::TooNew); what reading meets.
+    pub(crate) fn read_segment(&self, id: &SegmentId) -> Result<IndexSegment> {
         let key = ObjectKey::new(ObjectKind::IndexSegment, id.to_hex());
         let object = self.backend().get_whole(&key, SEALED_SEGMENT_MAX)?;
         if blake3::hash(&object) != *id.as_bytes() {
@@ -195,6 +217,50 @@ impl Repository {
     /// Gives packs back that no segment lists yet: the next one does.
     pub(crate) fn give_back(&self, packs: Vec<IndexedPack>) {
         self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner).packs.extend(packs);
+    }
+
+    /// Packs that are buried are never listed again.
+    pub(crate) fn forget_adopted(&self, buried: &BTreeSet<PackId>) {
+        let mut adopted = self.0.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+        adopted.packs.retain(|pack| !buried.contains(&pack.id));
+    }
+
+    /// Lists the packs that were adopted in a segment of the index, for everybody to find.
+    ///
+    /// # Errors
+    ///
+    /// What storing meets; the packs go on waiting then.
+    pub(crate) fn list_adopted(&self) -> Result<()> {
+        let mut waiting = self.take_adopted();
+        let put = self.put_segments(&mut waiting);
+        self.give_back(waiting);
+        put?;
+        self.index().note_lost_listings(false)
+    }
+
+    /// Lists packs that are recorded here, in as many segments as it takes. What could not be
+    /// listed stays in `waiting`.
+    ///
+    /// # Errors
+    ///
+    /// What storing meets; the local index could not be written.
+    pub(crate) fn put_segments(&self, waiting: &mut Vec<IndexedPack>) -> Result<()> {
+        while !waiting.is_empty() {
+            let mut blobs = 0;
+            let full = waiting.iter().position(|pack| {
+                blobs += pack.footer.blobs.len();
+                blobs >= SEGMENT_BLOBS
+            });
+            let rest = waiting.split_off(full.map_or(waiting.len(), |last| last + 1));
+            let segment = IndexSegment { packs: std::mem::take(waiting), tombstones: Vec::new() };
+            let put = self.put_segment(&segment);
+            if put.is_err() {
+                *waiting = segment.packs;
+            }
+            waiting.extend(rest);
+            put?;
+        }
+        Ok(())
     }
 
     /// The packs that were adopted, for the caller to list in a segment.

@@ -34,7 +34,9 @@ use std::sync::{Arc, Mutex};
 pub use config::{RepositoryConfig, Unlock};
 pub use content::{Chunks, Parts};
 pub use level::Level;
-pub use session::{Session, SessionMarks};
+pub(crate) use level::SEGMENT_BLOBS;
+pub use gc::SweepMark;
+pub use session::{OpenSession, Session, SessionMarks};
 pub use snapshots::Snapshots;
 pub use view::SnapshotView;
 
@@ -230,6 +232,19 @@ impl Repository {
     /// The snapshot's tree, to be read path by path.
     pub fn view(&self, snapshot: &Snapshot) -> SnapshotView {
         SnapshotView::new(self.clone(), snapshot.root)
+    }
+
+    /// Goes on only with a key that may do everything.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`](ErrorKind::Denied).
+    pub(crate) fn require_full_key(&self, doing: &str) -> Result<()> {
+        match self.keys().recipient_secret {
+            Some(_) => Ok(()),
+            None => Err(Error::new(ErrorKind::Denied, doing)
+                .because("this key may only add snapshots")),
+        }
     }
 
     /// Where its objects are.

@@ -8,12 +8,17 @@ use super::Repository;
 use crate::backend::{Body, ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
-use crate::seal::{SessionKey, random_array, seal_object, sign_record};
+use crate::seal::{
+    SessionKey, open_object, open_record, random_array, seal_object, sign_record,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const PURPOSE: &str = "session mark";
+
+/// The longest mark that is read, in bytes.
+const MARK_LEN_MAX: usize = 16 << 10;
 
 #[derive(Serialize, Deserialize)]
 struct Mark {
@@ -122,7 +127,7 @@ impl Session {
         }
         self.put("end")?;
         self.clean_up();
-        self.repository.backend().remove(&self.mark_key("end"))?;
+        self.repository.backend().remove(&mark_key(self.id, "end"))?;
         Ok(())
     }
 
@@ -130,26 +135,82 @@ impl Session {
     fn clean_up(&self) {
         let beats = (1..=self.beats.load(Ordering::Relaxed)).map(|n| format!("beat-{n}"));
         for mark in beats.chain(["open".to_owned()]) {
-            let _ = self.repository.backend().remove(&self.mark_key(&mark));
+            let _ = self.repository.backend().remove(&mark_key(self.id, &mark));
         }
     }
 
-    fn mark_key(&self, mark: &str) -> ObjectKey {
-        ObjectKey::new(ObjectKind::Session, format!("{}.{mark}", self.id.to_hex()))
+    fn put(&self, mark: &str) -> Result<()> {
+        put_mark(&self.repository, self.id, mark, &self.program)
+    }
+}
+
+/// A session that no sweep may pass: it is open, and nobody has given it up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSession {
+    /// Its name.
+    pub id: SessionId,
+    /// The program that opened it, as it said; nothing when its mark cannot be read.
+    pub program: Option<String>,
+    /// When it last put a mark, by the storage's clock: seconds since 1970.
+    pub last_sign_secs: Option<i64>,
+}
+
+impl Repository {
+    /// Gives a session up on its behalf: it will not count, and no sweep waits for it. The run
+    /// itself, if there still is one, notices before it ends (rules 7 and 12 of
+    /// `docs/crash-safety.md`).
+    ///
+    /// # Errors
+    ///
+    /// What storing meets.
+    pub(crate) fn fence(&self, session: SessionId, program: &str) -> Result<()> {
+        put_mark(self, session, "fence", program)
     }
 
-    fn put(&self, mark: &str) -> Result<()> {
-        let body =
-            Mark { mark: mark.to_owned(), at_secs: now_secs(), program: self.program.clone() };
-        let body = rmp_serde::to_vec_named(&body).expect("because every field has a form");
-        let keys = self.repository.keys();
-        // The session's id is part of what is signed: a mark is no mark of another session.
-        let body = [self.id.as_bytes().as_slice(), &body].concat();
-        let record = sign_record(&keys.signer, keys.repository(), PURPOSE, &body);
-        let object = seal_object(keys, ObjectKind::Session, &record)?;
-        self.repository.backend().put(&self.mark_key(mark), Body::Bytes(object.into()))?;
+    /// Removes marks of a session.
+    ///
+    /// # Errors
+    ///
+    /// What removing meets; some may be gone then.
+    pub(crate) fn remove_marks(
+        &self,
+        session: SessionId,
+        marks: impl Iterator<Item = String>,
+    ) -> Result<()> {
+        for mark in marks {
+            self.backend().remove(&mark_key(session, &mark))?;
+        }
         Ok(())
     }
+
+    /// Who opened a session, as its mark says.
+    fn opened_by(&self, session: SessionId) -> Result<String> {
+        let object = self.backend().get_whole(&mark_key(session, "open"), MARK_LEN_MAX as u64)?;
+        let keys = self.keys();
+        let record = open_object(keys, ObjectKind::Session, &object, MARK_LEN_MAX)?;
+        let certified = |public: &[u8; 32]| self.config().writer(public);
+        let (_, body) = open_record(&record, keys.repository(), PURPOSE, certified)?;
+        let damaged = || Error::new(ErrorKind::Damaged, "reading a session mark");
+        let body = body.strip_prefix(session.as_bytes().as_slice()).ok_or_else(damaged)?;
+        let mark: Mark = rmp_serde::from_slice(body).map_err(|e| damaged().because(e))?;
+        Ok(mark.program)
+    }
+}
+
+fn mark_key(session: SessionId, mark: &str) -> ObjectKey {
+    ObjectKey::new(ObjectKind::Session, format!("{}.{mark}", session.to_hex()))
+}
+
+fn put_mark(repository: &Repository, session: SessionId, mark: &str, program: &str) -> Result<()> {
+    let body = Mark { mark: mark.to_owned(), at_secs: now_secs(), program: program.to_owned() };
+    let body = rmp_serde::to_vec_named(&body).expect("because every field has a form");
+    let keys = repository.keys();
+    // The session's id is part of what is signed: a mark is no mark of another session.
+    let body = [session.as_bytes().as_slice(), &body].concat();
+    let record = sign_record(&keys.signer, keys.repository(), PURPOSE, &body);
+    let object = seal_object(keys, ObjectKind::Session, &record)?;
+    repository.backend().put(&mark_key(session, mark), Body::Bytes(object.into()))?;
+    Ok(())
 }
 
 fn now_secs() -> i64 {
@@ -157,8 +218,8 @@ fn now_secs() -> i64 {
     now.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// Which marks stand, by session: one listing.
-pub struct SessionMarks(BTreeMap<SessionId, BTreeSet<String>>);
+/// Which marks stand, by session, each with when the storage says it was put: one listing.
+pub struct SessionMarks(BTreeMap<SessionId, BTreeMap<String, Option<i64>>>);
 
 impl SessionMarks {
     /// Lists the marks of sessions whose id begins with `prefix` in hex.
@@ -167,19 +228,20 @@ impl SessionMarks {
     ///
     /// The listing broke off.
     pub fn list(repository: &Repository, prefix: &str) -> Result<Self> {
-        let mut marks: BTreeMap<SessionId, BTreeSet<String>> = BTreeMap::new();
+        let mut marks: BTreeMap<SessionId, BTreeMap<String, Option<i64>>> = BTreeMap::new();
         for listed in repository.backend().list(ObjectKind::Session, prefix) {
             let listed = listed?;
             let Some((id, mark)) = listed.key.name().split_once('.') else { continue };
             if let Ok(id) = id.parse() {
-                marks.entry(id).or_default().insert(mark.to_owned());
+                let put_at_secs = listed.stored_at_secs;
+                marks.entry(id).or_default().insert(mark.to_owned(), put_at_secs);
             }
         }
         Ok(SessionMarks(marks))
     }
 
     fn has(&self, session: SessionId, mark: &str) -> bool {
-        self.0.get(&session).is_some_and(|marks| marks.contains(mark))
+        self.0.get(&session).is_some_and(|marks| marks.contains_key(mark))
     }
 
     /// Whether the session has ended, so that its snapshot counts.
@@ -190,5 +252,21 @@ impl SessionMarks {
     /// Whether the session is open and nobody has given it up.
     pub fn stands(&self, session: SessionId) -> bool {
         self.has(session, "open") && !self.has(session, "fence")
+    }
+
+    /// The sessions there are, with their marks.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = (SessionId, Vec<&str>)> {
+        self.0.iter().map(|(id, marks)| (*id, marks.keys().map(String::as_str).collect()))
+    }
+
+    /// Those that block a sweep (rule 12 of `docs/crash-safety.md`).
+    pub(crate) fn blocking(&self) -> impl Iterator<Item = SessionId> {
+        self.0.keys().copied().filter(|id| self.stands(*id) && !self.has_ended(*id))
+    }
+
+    /// What is known of an open session.
+    pub(crate) fn about(&self, repository: &Repository, id: SessionId) -> OpenSession {
+        let last_sign_secs = self.0.get(&id).and_then(|marks| marks.values().copied().max()?);
+        OpenSession { id, program: repository.opened_by(id).ok(), last_sign_secs }
     }
 }

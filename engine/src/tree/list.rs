@@ -25,8 +25,8 @@ pub const LIST_DEPTH_MAX: u8 = 8;
 
 /// An entry of a page: a chunk, or a page and all that is below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Item {
-    id: BlobId,
+pub(super) struct Item {
+    pub(super) id: BlobId,
     len: u64,
 }
 
@@ -149,7 +149,8 @@ impl<S: PageSource> Iterator for ListReader<S> {
     }
 }
 
-fn decode(page: &[u8], level: u8) -> Result<Vec<Item>, Malformed> {
+/// The entries of the list page `page`, which must be of `level`.
+pub(super) fn decode(page: &[u8], level: u8) -> Result<Vec<Item>, Malformed> {
     let mut from = Decoder::new(page);
     if from.u8("magic")? != MAGIC || from.u8("level")? != level {
         return Err(Malformed("page of a list"));

@@ -17,6 +17,7 @@
 mod cursor;
 mod diff;
 mod edit;
+mod links;
 mod list;
 mod page;
 mod params;
@@ -33,6 +34,7 @@ use crate::path::{PATH_LEN_MAX, TreePath};
 pub use cursor::{Scan, get, walk};
 pub use diff::{Diff, Difference};
 pub use edit::{Edit, apply};
+pub use links::{PageLinks, list_links, page_links};
 pub use list::{LIST_DEPTH_MAX, ListPart, ListReader, write_list};
 pub use params::{PageCutter, TreeParams};
 

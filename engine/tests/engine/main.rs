@@ -5,4 +5,5 @@ mod crash;
 mod damage;
 mod mending;
 mod packs;
+mod prune;
 mod restore;

@@ -46,8 +46,13 @@ impl Cuts {
                     chunks.push(chunk);
                     Ok::<_, Infallible>(())
                 };
+                // What does not begin like a database is not cut like one.
+                let mut disguised = file.to_vec();
+                if let Some(first) = disguised.first_mut() {
+                    *first ^= 0xff;
+                }
                 let mut chunker = Chunker::new(cutter.clone());
-                let Ok(()) = chunker.push(file, &mut emit);
+                let Ok(()) = chunker.push(&disguised, &mut emit);
                 let Ok(()) = chunker.finish(&mut emit);
                 chunks
             }

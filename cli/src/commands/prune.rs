@@ -1,0 +1,147 @@
+//! `devsnap prune`: room that no snapshot needs any more.
+use super::Session;
+use crate::args::PruneArgs;
+use crate::failure::{ExitCode, Failure};
+use crate::report::{escaped, json, text::moment, text::size};
+use devsnap_engine::node::Time;
+use devsnap_engine::progress::Progress;
+use devsnap_engine::prune::{PruneOptions, PruneReport, prune};
+use devsnap_engine::repository::OpenSession;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) fn run(session: &Session<'_>, args: &PruneArgs) -> Result<ExitCode, Failure> {
+    let repository = session.open_repository()?;
+    let options = PruneOptions {
+        max_unused: args.max_unused,
+        dry_run: args.dry_run,
+        fence_after: Duration::from_secs(u64::from(args.fence_after_hours) * 3600),
+        program: format!("devsnap {}", env!("CARGO_PKG_VERSION")),
+    };
+    let watch: Arc<dyn Progress> = Arc::new(session.report.watch());
+    let pruned = prune(&repository, &options, &watch, session.interrupt);
+    drop(watch);
+    let pruned = pruned?;
+    for open in &pruned.fenced {
+        session.report.warn(&format!("{} has not stirred for long and was given up", name(open)));
+    }
+    for open in &pruned.waits_for {
+        session.report.data(
+            || for_programs(open),
+            || format!("waits for {}, {}", name(open), last_sign(session, open)),
+        )?;
+    }
+    session.report.summary(|| summary(&pruned, args), || for_people(&pruned, args))?;
+    Ok(if pruned.waits_for.is_empty() { ExitCode::Done } else { ExitCode::Incomplete })
+}
+
+fn name(open: &OpenSession) -> String {
+    let program = open.program.as_deref().unwrap_or("an unknown program");
+    format!("session {} of {}", open.id.short(), escaped(program))
+}
+
+fn last_sign(session: &Session<'_>, open: &OpenSession) -> String {
+    match open.last_sign_secs {
+        Some(secs) => format!("last heard of {}", moment(Time { secs, nanos: 0 }, &session.zone)),
+        None => "which is open".to_owned(),
+    }
+}
+
+fn for_programs(open: &OpenSession) -> Value {
+    let mut line = json::line("waits-for");
+    line.insert("session".to_owned(), open.id.to_hex().into());
+    line.insert("program".to_owned(), open.program.as_deref().map(escaped).into());
+    let last = open.last_sign_secs.map(|secs| json::moment(Time { secs, nanos: 0 }));
+    line.insert("last_sign".to_owned(), last.into());
+    line.into()
+}
+
+fn summary(pruned: &PruneReport, args: &PruneArgs) -> Value {
+    let plan = &pruned.plan;
+    json!({
+        "message_type": "summary",
+        "dry_run": args.dry_run,
+        "snapshots": pruned.snapshots,
+        "unfinished_snapshots": pruned.unfinished,
+        "bytes_needed": plan.needed_bytes,
+        "bytes_unused_kept": plan.unused_bytes,
+        "packs_unneeded": plan.remove.len(),
+        "packs_repacked": plan.repack.len(),
+        "bytes_condemned": plan.condemned_bytes,
+        "packs_removed": pruned.removed_packs,
+        "bytes_removed": pruned.removed_bytes,
+        "bytes_stored": pruned.stored_bytes,
+        "packs_waiting": pruned.waiting_packs,
+        "sessions_waited_for": pruned.waits_for.len(),
+        "segments_merged": pruned.merged_segments,
+    })
+}
+
+fn for_people(pruned: &PruneReport, args: &PruneArgs) -> String {
+    let plan = &pruned.plan;
+    let (unneeded, partly) = (plan.remove.len(), plan.repack.len());
+    let unfinished = match pruned.unfinished {
+        0 => String::new(),
+        count => format!(
+            "\n  {count} unfinished snapshots keep what they hold; `devsnap forget` drops them"
+        ),
+    };
+    let kept = format!(
+        "\n  needed {}, unused and kept {}{unfinished}",
+        size(plan.needed_bytes),
+        size(plan.unused_bytes),
+    );
+    if args.dry_run {
+        let freed = plan.condemned_bytes.saturating_sub(plan.copied_bytes);
+        return format!(
+            "Would remove {unneeded} packs and repack {partly}: about {} less{kept}",
+            size(freed)
+        );
+    }
+    if !pruned.waits_for.is_empty() {
+        return format!(
+            "Marked {} packs; they go with the next `devsnap prune` after {} open sessions have \
+             ended{kept}",
+            pruned.waiting_packs,
+            pruned.waits_for.len(),
+        );
+    }
+    if pruned.removed_packs == 0 {
+        return format!("Nothing to remove{kept}");
+    }
+    format!(
+        "Removed {} packs ({}), stored {} again: {} less{kept}",
+        pruned.removed_packs,
+        size(pruned.removed_bytes),
+        size(pruned.stored_bytes),
+        size(pruned.removed_bytes.saturating_sub(pruned.stored_bytes)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use devsnap_engine::prune::{MaxUnused, PrunePlan};
+
+    fn args(dry_run: bool) -> PruneArgs {
+        PruneArgs { dry_run, max_unused: MaxUnused::Percent(5.0), fence_after_hours: 48 }
+    }
+
+    #[test]
+    fn people_are_told_what_went_what_stays_and_what_waits() {
+        let plan = PrunePlan { needed_bytes: 3 << 20, unused_bytes: 1024, ..PrunePlan::default() };
+        let mut pruned = PruneReport { plan, ..PruneReport::default() };
+        assert_eq!(
+            for_people(&pruned, &args(false)),
+            "Nothing to remove\n  needed 3.0 MiB, unused and kept 1.0 KiB"
+        );
+        (pruned.removed_packs, pruned.removed_bytes, pruned.stored_bytes) = (2, 4 << 20, 1 << 20);
+        assert!(
+            for_people(&pruned, &args(false))
+                .starts_with("Removed 2 packs (4.0 MiB), stored 1.0 MiB again: 3.0 MiB less")
+        );
+        let line = summary(&pruned, &args(false));
+        assert_eq!((&line["packs_removed"], &line["bytes_stored"]), (&json!(2), &json!(1 << 20)));
+    }
+}

@@ -1,0 +1,197 @@
+//! Giving room back: decide first, then mark, wait, save what is needed, bury, delete.
+//!
+//! The order of steps is that of `docs/crash-safety.md`, rules 11 to 15 and 17 to 20, and was
+//! modelled; any of them may be the last one of a process. Whoever prunes next, on whatever
+//! computer, finishes what was left.
+mod copy;
+mod merge;
+mod plan;
+mod reach;
+mod runs;
+mod sweep;
+mod tidy;
+mod usage;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::BlobId;
+use crate::interrupt::Interrupt;
+use crate::progress::{Phase, Progress};
+use crate::repository::{OpenSession, Repository, SessionMarks, Snapshots};
+use reach::Reach;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use usage::Usage;
+
+pub use plan::{MaxUnused, PrunePlan};
+
+/// How to prune.
+#[derive(Debug, Clone)]
+pub struct PruneOptions {
+    /// What may stay unused.
+    pub max_unused: MaxUnused,
+    /// Only says what would be done.
+    pub dry_run: bool,
+    /// A session that has put no mark for so long is given up if it is in the way.
+    pub fence_after: Duration,
+    /// The program, e.g. `devsnap 0.1.0`.
+    pub program: String,
+}
+
+/// What a prune did, or (dry) would do.
+#[derive(Debug, Default)]
+pub struct PruneReport {
+    /// What was decided.
+    pub plan: PrunePlan,
+    /// Packs of earlier sweeps that were left to be finished.
+    pub left_packs: u64,
+    /// Packs that are gone.
+    pub removed_packs: u64,
+    /// Their length, in bytes.
+    pub removed_bytes: u64,
+    /// What was stored again, in bytes as stored.
+    pub stored_bytes: u64,
+    /// Index segments that were merged into others.
+    pub merged_segments: u64,
+    /// Sessions and sweeps whose marks were removed.
+    pub tidied: u64,
+    /// Sessions that were given up because they have not stirred for long.
+    pub fenced: Vec<OpenSession>,
+    /// Sessions that must end before the marked packs can go: the next prune deletes them.
+    pub waits_for: Vec<OpenSession>,
+    /// Packs that wait.
+    pub waiting_packs: u64,
+    /// Snapshots that count.
+    pub snapshots: u64,
+    /// Snapshots of runs that never finished: they keep what they hold until they are forgotten.
+    pub unfinished: u64,
+}
+
+/// Frees what no snapshot needs.
+///
+/// # Errors
+///
+/// Nothing that a snapshot needs is lost, whatever the error.
+///
+/// - [`Damaged`](ErrorKind::Damaged): a snapshot, a tree page, an index segment or a mark cannot be
+///   read, or a blob that a snapshot needs is in no pack. What is not seen to be needed must not be
+///   taken for unneeded, so nothing is deleted.
+/// - [`Denied`](ErrorKind::Denied) with a write-only key.
+/// - [`Interrupted`](ErrorKind::Interrupted).
+/// - what storing, reading the store and this computer's disk meet.
+pub fn prune(
+    repository: &Repository,
+    options: &PruneOptions,
+    progress: &Arc<dyn Progress>,
+    interrupt: &Interrupt,
+) -> Result<PruneReport> {
+    repository.require_full_key("pruning")?;
+    let scratch = scratch_folder(repository)?;
+    let mut roots = Roots::new(scratch.path());
+    let run = Run { repository, options, progress, interrupt, scratch: scratch.path() };
+    let mut report = PruneReport::default();
+    run.plan(&mut roots, &mut report)?;
+    if options.dry_run {
+        return Ok(report);
+    }
+    run.sweep(&mut roots, &mut report)?;
+    progress.phase(Phase::Finishing);
+    report.merged_segments = merge::merge(repository, interrupt)?;
+    report.tidied = tidy::tidy(repository)?;
+    repository.index().drop_buried_rows()?;
+    Ok(report)
+}
+
+/// One call of [`prune`].
+struct Run<'a> {
+    repository: &'a Repository,
+    options: &'a PruneOptions,
+    progress: &'a Arc<dyn Progress>,
+    interrupt: &'a Interrupt,
+    scratch: &'a std::path::Path,
+}
+
+/// The snapshots that were walked, and what they reach.
+struct Roots {
+    walked: HashSet<crate::id::SnapshotId>,
+    reach: Reach,
+}
+
+impl Roots {
+    fn new(scratch: &std::path::Path) -> Self {
+        Roots { walked: HashSet::new(), reach: Reach::new(scratch) }
+    }
+}
+
+impl Run<'_> {
+    /// Looks at everything and decides.
+    fn plan(&self, roots: &mut Roots, report: &mut PruneReport) -> Result<()> {
+        self.progress.phase(Phase::CheckingStructure);
+        let sessions = SessionMarks::list(self.repository, "")?;
+        let open: HashSet<_> = sessions.blocking().collect();
+        let snapshots = self.look(roots)?;
+        report.snapshots = snapshots.named.len() as u64;
+        report.unfinished = snapshots.unconfirmed.len() as u64;
+        self.repository.note_missing_packs()?;
+        let usage = Usage::of(self.repository.index(), &mut roots.reach)?;
+        refuse_lost(usage.lost, usage.first_lost)?;
+        report.plan = PrunePlan::choose(&usage.packs, &open, self.options.max_unused);
+        report.left_packs =
+            usage.packs.iter().filter(|pack| pack.standing.condemned).count() as u64;
+        Ok(())
+    }
+
+    /// Lists snapshots, then marks, then the index, which is rule 13's order; then adds what
+    /// snapshots reach that were not walked yet. Every snapshot object is a root, finished or not.
+    fn look(&self, roots: &mut Roots) -> Result<Snapshots> {
+        let snapshots = self.repository.snapshots()?;
+        if let Some((name, error)) = snapshots.unreadable.first() {
+            let doing = format!("reading snapshot {}", name.get(..8).unwrap_or(name));
+            return Err(Error::new(ErrorKind::Damaged, doing).because(format!(
+                "it may need anything, so nothing is deleted ({error}); `devsnap check` tells more"
+            )));
+        }
+        self.level()?;
+        for (named, gaps) in [
+            (&snapshots.named, reach::Gaps::Refused),
+            (&snapshots.unconfirmed, reach::Gaps::Passed),
+        ] {
+            let new: Vec<_> = named.iter().filter(|n| !roots.walked.contains(&n.id)).collect();
+            let trees = new.iter().filter_map(|named| named.snapshot.root);
+            let progress = &**self.progress;
+            roots.reach.add(self.repository, trees, gaps, progress, self.interrupt)?;
+            roots.walked.extend(new.iter().map(|named| named.id));
+        }
+        Ok(snapshots)
+    }
+
+    /// Marks first, then the index. A segment that cannot be read may list what a
+    /// snapshot needs; its packs were read themselves when the repository was opened, but what
+    /// tombstones it held is unknown.
+    fn level(&self) -> Result<()> {
+        let level = self.repository.bring_level()?;
+        match level.unreadable_segments.into_iter().next() {
+            None => Ok(()),
+            Some((name, error)) => {
+                let doing = format!("reading index segment {}", name.get(..8).unwrap_or(&name));
+                Err(Error::new(ErrorKind::Damaged, doing).because(error))
+            }
+        }
+    }
+}
+
+/// Something that a snapshot needs lies nowhere: that is damage, and not the time to delete.
+fn refuse_lost(lost: u64, first: Option<BlobId>) -> Result<()> {
+    let Some(first) = first else { return Ok(()) };
+    Err(Error::new(ErrorKind::Damaged, "looking for what snapshots need").because(format!(
+        "{lost} blobs are in no pack, first: {}; nothing was deleted. A new snapshot of the same \
+         folder or device stores again what it still has",
+        first.short()
+    )))
+}
+
+/// A folder for temporary files that goes with its handle.
+fn scratch_folder(repository: &Repository) -> Result<tempfile::TempDir> {
+    let folder = tempfile::Builder::new().prefix("prune-").tempdir_in(repository.cache_folder());
+    folder.map_err(|e| Error::local("making a folder for temporary files", e))
+}

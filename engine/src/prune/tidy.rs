@@ -1,0 +1,56 @@
+//! Removing marks that have done their work (rules 17 to 19 of `docs/crash-safety.md`).
+use crate::error::Result;
+use crate::id::SessionId;
+use crate::repository::{Repository, SessionMarks};
+use std::collections::HashSet;
+
+/// Removes the marks of sessions that are over, and of sweeps that are done; how many sessions and
+/// sweeps it was.
+///
+/// # Errors
+///
+/// A listing that broke off, a snapshot that could not be fetched; what removing meets.
+pub(super) fn tidy(repository: &Repository) -> Result<u64> {
+    let mut tidied = repository.tidy_marks()?;
+    // Every `end` that may be removed below was seen before the snapshots are listed.
+    let marks = SessionMarks::list(repository, "")?;
+    let mut ended = Vec::new();
+    for (session, marks) in marks.sessions() {
+        let (end, fence) = (marks.contains(&"end"), marks.contains(&"fence"));
+        if !end && !fence {
+            continue;
+        }
+        let beats = marks.iter().filter(|mark| mark.starts_with("beat-"));
+        repository.remove_marks(session, beats.map(|mark| (*mark).to_owned()))?;
+        // The order matters: a fence without `open` is over, an `open` without fence would stand.
+        repository.remove_marks(session, ["open".to_owned()].into_iter())?;
+        if fence {
+            repository.remove_marks(session, ["fence".to_owned()].into_iter())?;
+            tidied += 1;
+        }
+        if end {
+            ended.push(session);
+        }
+    }
+    Ok(tidied + remove_ends(repository, ended)?)
+}
+
+/// Removes each `end` that confirms no snapshot any more. `open` is gone by now.
+fn remove_ends(repository: &Repository, ended: Vec<SessionId>) -> Result<u64> {
+    if ended.is_empty() {
+        return Ok(0);
+    }
+    let snapshots = repository.snapshots()?;
+    if !snapshots.unreadable.is_empty() {
+        // Whose it is cannot be told.
+        return Ok(0);
+    }
+    let all = snapshots.named.iter().chain(&snapshots.unconfirmed);
+    let needed: HashSet<SessionId> = all.map(|named| named.snapshot.session).collect();
+    let mut removed = 0;
+    for session in ended.into_iter().filter(|session| !needed.contains(session)) {
+        repository.remove_marks(session, ["end".to_owned()].into_iter())?;
+        removed += 1;
+    }
+    Ok(removed)
+}

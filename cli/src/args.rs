@@ -115,6 +115,12 @@ pub enum Command {
     /// Check that the repository holds together
     #[command(after_help = "Example:\n  devsnap check --read-data=5")]
     Check(CheckArgs),
+    /// Give snapshots tags, or take tags from them
+    #[command(after_help = "Example:\n  devsnap tag latest --add before-update --remove trial")]
+    Tag(TagArgs),
+    /// Say in a sentence what a snapshot is
+    #[command(after_help = "Example:\n  devsnap describe latest 'the day before the repair'")]
+    Describe(DescribeArgs),
     /// Free the room that no snapshot needs any more
     #[command(after_help = "Safe at any time, also while other computers use the repository: what \
         they may still need is waited for, and the next prune goes on.\n\nExamples:\n  \
@@ -272,6 +278,31 @@ pub struct CheckArgs {
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "100", value_parser = percent)]
     pub read_data: Option<u8>,
+}
+
+/// `tag`.
+#[derive(Debug, Args)]
+pub struct TagArgs {
+    /// Which snapshots: latest, latest~2, id, tag or date
+    #[arg(value_name = "SNAP", required = true)]
+    pub snapshots: Vec<String>,
+    /// Give them this tag; may be repeated
+    #[arg(long, value_name = "TAG")]
+    pub add: Vec<String>,
+    /// Take this tag from them; may be repeated
+    #[arg(long, value_name = "TAG")]
+    pub remove: Vec<String>,
+}
+
+/// `describe`.
+#[derive(Debug, Args)]
+pub struct DescribeArgs {
+    /// Which snapshot: latest, latest~2, id, tag or date
+    #[arg(value_name = "SNAP")]
+    pub snapshot: String,
+    /// The sentence; an empty one takes the last one back
+    #[arg(value_name = "TEXT")]
+    pub text: String,
 }
 
 /// `prune`.

@@ -359,6 +359,36 @@ fn under_nohup_a_terminal_that_goes_away_stops_nothing() {
 }
 
 #[test]
+fn tags_and_descriptions_change_and_the_snapshot_stays_what_it_is() {
+    let home = Home::with_repository();
+    home.done(&["snapshot", "data", "--tag", "trial"]);
+    home.done(&["tag", "latest", "--add", "keep", "--add", "two words", "--remove", "trial"]);
+    home.done(&["describe", "keep", "the day before"]);
+    let shown = home.json(&["show", "keep"]).remove(0);
+    assert_eq!(shown["tags"], serde_json::json!(["keep", "two words"]));
+    assert_eq!(shown["description"], "the day before");
+    assert!(home.done(&["show", "latest"]).contains("the day before"));
+    home.done(&["describe", "latest", ""]);
+    assert!(home.json(&["show", "latest"])[0]["description"].is_null());
+    ends_with(&home.run(&["tag", "trial", "--add", "x"]), 1, "trial");
+    ends_with(&home.run(&["tag", "latest"]), 2, "--add or --remove");
+}
+
+#[test]
+fn a_prune_frees_what_no_snapshot_needs() {
+    let home = Home::with_repository();
+    home.done(&["snapshot", "data"]);
+    let dry = home.done(&["prune", "--dry-run", "--max-unused", "0"]);
+    assert!(dry.contains("Would remove 0 packs"), "{dry}");
+    let only = fs::read_dir(home.at("repository/snapshots")).unwrap().next().unwrap().unwrap();
+    fs::remove_file(only.path()).unwrap();
+    let told = home.json(&["prune"]).pop().unwrap();
+    assert_eq!((&told["packs_removed"], &told["bytes_needed"]), (&2.into(), &0.into()));
+    assert!(home.done(&["check", "--read-data"]).contains("all is well"));
+    ends_with(&home.run(&["prune", "--max-unused", "much"]), 2, "500MiB");
+}
+
+#[test]
 fn completions_manual_and_version_need_no_repository() {
     let home = Home::new();
     assert!(home.done(&["completions", "bash"]).contains("devsnap"));

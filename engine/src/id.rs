@@ -25,6 +25,8 @@ pub mod kind {
     pub enum Snapshot {}
     /// An index or tombstone segment: hash of its stored bytes.
     pub enum Segment {}
+    /// A note on a snapshot: hash of its stored bytes.
+    pub enum Note {}
 }
 
 /// Names a blob: BLAKE3-256 of its plaintext under a key of the repository.
@@ -35,6 +37,8 @@ pub type PackId = Id<kind::Pack>;
 pub type SnapshotId = Id<kind::Snapshot>;
 /// Names an index segment: BLAKE3-256 of its stored bytes.
 pub type SegmentId = Id<kind::Segment>;
+/// Names a note: BLAKE3-256 of its stored bytes.
+pub type NoteId = Id<kind::Note>;
 
 impl<Of> Id<Of> {
     /// The id with these bytes.

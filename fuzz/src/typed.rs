@@ -23,7 +23,7 @@ fn history() -> Vec<Named> {
         if n == 2 {
             snapshot.tags = vec!["latest".to_owned(), "cafe".to_owned(), "2026-10-25".to_owned()];
         }
-        Named { id: SnapshotId::from_bytes(id), snapshot }
+        Named { id: SnapshotId::from_bytes(id), snapshot, description: None }
     };
     vec![
         named(1, "A", "Ann\u{2019}s iPhone", 0),

@@ -1,4 +1,5 @@
 //! One command a file: open, call one function of the engine, report.
+mod annotate;
 mod cache;
 mod check;
 mod completions;
@@ -49,6 +50,8 @@ pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure
         Command::Restore(args) => restore::run(session, args),
         Command::Dump(args) => dump::run(session, args),
         Command::Check(args) => check::run(session, args),
+        Command::Tag(args) => annotate::tag(session, args),
+        Command::Describe(args) => annotate::describe(session, args),
         Command::Prune(args) => prune::run(session, args),
         Command::Stats => stats::run(session),
         Command::Cache(what) => cache::run(session, *what),

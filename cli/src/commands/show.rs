@@ -47,6 +47,7 @@ fn for_people(session: &Session<'_>, named: &Named) -> Vec<String> {
         Origin::Device(device) => about_device(session, device, &mut say),
     }
     say("Tags", tags(snapshot));
+    say("About", escaped(named.description.as_deref().unwrap_or_default()));
     let (paths, bytes) = snapshot.root.map_or((0, 0), |root| (root.entries, root.size_bytes));
     say("Holds", format!("{paths} paths, {}", size(bytes)));
     say(

@@ -65,7 +65,7 @@ pub fn fault(fault: &Fault) -> Value {
 
 /// All that a snapshot says about itself but its faults.
 pub fn snapshot(named: &Named) -> Map<String, Value> {
-    let Named { id, snapshot } = named;
+    let Named { id, snapshot, description } = named;
     let mut line = line("snapshot");
     line.insert("id".to_owned(), id.to_hex().into());
     line.insert("short_id".to_owned(), id.short().into());
@@ -73,6 +73,7 @@ pub fn snapshot(named: &Named) -> Map<String, Value> {
     put_origin(&mut line, &snapshot.origin);
     let more = json!({
         "tags": snapshot.tags,
+        "description": description,
         "paths": snapshot.root.map_or(0, |root| root.entries),
         "size_bytes": snapshot.root.map_or(0, |root| root.size_bytes),
         "complete": snapshot.is_complete(),

@@ -13,6 +13,7 @@ mod edits;
 mod memory;
 mod parent;
 
+use crate::backend::{ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt::Interrupt;
 use crate::node::Time;
@@ -114,12 +115,55 @@ impl Run<'_> {
         };
         if self.options.dry_run {
             let id = crate::id::SnapshotId::from_bytes([0; 32]);
-            return Ok(BackupReport { named: Named { id, snapshot }, faults });
+            return Ok(BackupReport { named: Named { id, snapshot, description: None }, faults });
         }
+        let named = match self.confirm(&self.session, snapshot.clone()) {
+            Err(error) if error.kind() == ErrorKind::Fenced => self.again(snapshot)?,
+            confirmed => confirmed?,
+        };
+        Ok(BackupReport { named, faults })
+    }
+
+    /// Rules 6 to 8 of `docs/crash-safety.md`: puts the snapshot, and makes it count unless the
+    /// session was given up meanwhile. Then the snapshot is removed again: it never counted.
+    fn confirm(&self, session: &Session, snapshot: Snapshot) -> Result<Named> {
         let id = self.repository.put_snapshot(&snapshot)?;
-        self.session.check_unfenced()?;
-        self.session.end()?;
-        Ok(BackupReport { named: Named { id, snapshot }, faults })
+        match session.check_unfenced() {
+            Ok(()) => session.end()?,
+            Err(error) => {
+                if error.kind() == ErrorKind::Fenced {
+                    let key = ObjectKey::new(ObjectKind::Snapshot, id.to_hex());
+                    self.repository.backend().remove(&key)?;
+                }
+                return Err(error);
+            }
+        }
+        Ok(Named { id, snapshot, description: None })
+    }
+
+    /// A sweeper took this run for dead. All is stored, so a new session looks whether it still
+    /// is, blob by blob, and if so confirms the snapshot. A source need not be read twice.
+    fn again(&self, snapshot: Snapshot) -> Result<Named> {
+        let (repository, interrupt) = (self.repository, self.interrupt);
+        self.progress.warn("this run was taken for dead; looking whether all it stored is still there");
+        let session = Session::open(repository, &self.options.program)?;
+        let is_whole = || {
+            repository.level_index()?;
+            repository.note_missing_packs()?;
+            parent::is_reliable(repository, snapshot.root.as_ref(), interrupt)
+        };
+        match is_whole() {
+            Ok(true) => {
+                let id = session.id();
+                self.confirm(&session, Snapshot { session: id, ..snapshot })
+            }
+            outcome => {
+                session.end_without_snapshot()?;
+                outcome?;
+                Err(Error::new(ErrorKind::Fenced, "finishing the run")
+                    .because("what it stored has been swept"))
+            }
+        }
     }
 
     /// No snapshot was put: the session ends, so that no sweeper waits for it. Whoever asked to

@@ -6,7 +6,7 @@ use crate::node::{self, Attached, ChunkRef, FileContent};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::snapshot::{Named, Origin};
-use crate::tree::{ListPart, walk};
+use crate::tree::{ListPart, PageRef, walk};
 
 /// Where a run stands among the snapshots that are there.
 pub(super) struct Lineage {
@@ -48,7 +48,12 @@ impl Lineage {
         let (sequence, previous) = last
             .map_or((0, None), |named| (named.snapshot.sequence.saturating_add(1), Some(named.id)));
         let parent = match found.named.iter().rev().find(|n| is_parent(n, origin)) {
-            Some(named) if is_reliable(repository, named, interrupt)? => Some(named.clone()),
+            Some(named)
+                if !repository.index().has_unreliable()
+                    || is_reliable(repository, named.snapshot.root.as_ref(), interrupt)? =>
+            {
+                Some(named.clone())
+            }
             _ => None,
         };
         Ok(Lineage { parent, sequence, previous })
@@ -68,13 +73,14 @@ fn is_parent(named: &Named, origin: &Origin) -> bool {
     same && (named.snapshot.is_complete() || matches!(origin, Origin::Folder { .. }))
 }
 
-/// Whether all that the snapshot needs lies in packs that are whole and that nobody has condemned.
-fn is_reliable(repository: &Repository, named: &Named, interrupt: &Interrupt) -> Result<bool> {
-    if !repository.index().has_unreliable() {
-        return Ok(true);
-    }
+/// Whether all that a tree needs lies in packs that are whole and that nobody has condemned.
+pub(super) fn is_reliable(
+    repository: &Repository,
+    root: Option<&PageRef>,
+    interrupt: &Interrupt,
+) -> Result<bool> {
     let mut reliable = true;
-    let lost = || Error::new(ErrorKind::NotFound, "looking through the parent");
+    let lost = || Error::new(ErrorKind::NotFound, "looking through a tree");
     let index = repository.index();
     let need = |id| -> Result<()> {
         interrupt.check()?;
@@ -83,7 +89,7 @@ fn is_reliable(repository: &Repository, named: &Named, interrupt: &Interrupt) ->
     let mut pages = Vec::new();
     let walked = walk(
         repository,
-        named.snapshot.root.as_ref(),
+        root,
         |id, _| {
             pages.push(id);
             true

@@ -9,7 +9,9 @@
 //!
 //! One file belongs to one process. Whoever finds it taken works with a second one.
 mod claims;
+mod copies;
 mod doubt;
+mod file;
 mod files;
 mod packs;
 mod scan;
@@ -17,15 +19,15 @@ mod segment;
 mod tables;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{BlobId, PackId, RepositoryId, SegmentId, SnapshotId};
+use crate::id::{BlobId, PackId, SegmentId};
 use crate::pack::BlobLocation;
 use claims::Claims;
 use packs::PackList;
-use redb::{Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable};
-use std::collections::{BTreeMap, HashSet};
+use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use tables::{BLOBS, BlobRow, META, PACKS, Refers, SCHEMA, SEGMENTS, SNAPSHOTS};
+use tables::{BLOBS, BlobRow, META, PACKS, Refers, SEGMENTS};
 
 pub use claims::Claim;
 pub use files::{FileMemory, KnownFile};
@@ -33,14 +35,8 @@ pub use segment::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
 pub use scan::{PackStanding, RowsByBlob};
 pub use tables::{KnownPack, Spot};
 
-/// What redb may keep of the file in memory, in bytes.
-const CACHE_BYTES: usize = 24 << 20;
-
 /// The word in `meta` under which lost listings are noted.
 const LOST_LISTINGS: &[u8] = b"lost listings";
-
-/// How many files of one repository are tried before giving up.
-const FILES_MAX: u32 = 16;
 
 type BlobTable = ReadOnlyTable<&'static [u8; 36], &'static [u8; 24]>;
 
@@ -86,83 +82,6 @@ macro_rules! local {
 use local;
 
 impl Index {
-    /// Opens the index of `repository` in `folder`, which is made when it is missing.
-    ///
-    /// A file of another repository, of another version, or that redb cannot read is replaced by
-    /// an empty one: it is only a copy.
-    ///
-    /// # Errors
-    ///
-    /// [`CacheFolder`](ErrorKind::CacheFolder), [`LocalDisk`](ErrorKind::LocalDisk) or
-    /// [`NoSpace`](ErrorKind::NoSpace).
-    pub fn open(folder: &Path, repository: RepositoryId) -> Result<Index> {
-        make_private_folder(folder)?;
-        for number in 1..=FILES_MAX {
-            let name =
-                if number == 1 { "index.redb".into() } else { format!("index-{number}.redb") };
-            if let Some(index) = Index::open_file(&folder.join(name), repository)? {
-                return Ok(index);
-            }
-        }
-        Err(Error::new(ErrorKind::CacheFolder, format!("opening {}", folder.display()))
-            .because("too many devsnap processes use this cache"))
-    }
-
-    /// The index in `file`; `None` when another process has it.
-    fn open_file(file: &Path, repository: RepositoryId) -> Result<Option<Index>> {
-        let make = || redb::Builder::new().set_cache_size(CACHE_BYTES).create(file);
-        let database = match make() {
-            Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
-            Err(DatabaseError::Storage(redb::StorageError::Io(e)))
-                if e.kind() != std::io::ErrorKind::InvalidData =>
-            {
-                return Err(Error::cache(file, e));
-            }
-            // Not a database any more: it is a copy, so make it again.
-            Err(_) => {
-                remove(file)?;
-                local!("making the local index", make())?
-            }
-        };
-        if fits(&database, repository) {
-            // Rows that cannot be read are no better than a file that cannot.
-            if let Ok(index) = Index::load(database, file) {
-                return Ok(Some(index));
-            }
-        } else {
-            drop(database);
-        }
-        remove(file)?;
-        let database = local!("making the local index", make())?;
-        set_up(&database, repository)?;
-        Index::load(database, file).map(Some)
-    }
-
-    fn load(database: Database, file: &Path) -> Result<Index> {
-        const DOING: &str = "reading the local index";
-        let bad = |e| Error::new(ErrorKind::LocalDisk, DOING).because(e);
-        let read = local!(DOING, database.begin_read())?;
-        let mut known = Vec::new();
-        for row in local!(DOING, local!(DOING, read.open_table(PACKS))?.iter())? {
-            let (_, value) = local!(DOING, row)?;
-            known.push(KnownPack::decode(value.value()).map_err(bad)?);
-        }
-        let mut segments = BTreeMap::new();
-        for row in local!(DOING, local!(DOING, read.open_table(SEGMENTS))?.iter())? {
-            let (key, value) = local!(DOING, row)?;
-            let refers = Refers::decode(value.value()).map_err(bad)?;
-            segments.insert(SegmentId::from_bytes(*key.value()), refers);
-        }
-        let rows = RwLock::new(local!(DOING, read.open_table(BLOBS))?);
-        let doubts = doubt::Doubts::load(&local!(DOING, read.open_table(META))?)?;
-        let mut packs = PackList::load(known, segments);
-        packs.set_unsound(doubts.all());
-        let (packs, claims) = (RwLock::new(packs), Mutex::new(Claims::default()));
-        let doubts = Mutex::new(doubts);
-        Ok(Index { database, file: file.to_owned(), rows, packs, claims, doubts })
-    }
-
     /// The file.
     pub fn file(&self) -> &Path {
         &self.file
@@ -343,43 +262,6 @@ impl Index {
         Ok(totals)
     }
 
-    /// The snapshots whose objects are kept here, as stored.
-    ///
-    /// # Errors
-    ///
-    /// The file could not be read.
-    pub fn snapshots(&self) -> Result<BTreeMap<SnapshotId, Vec<u8>>> {
-        const DOING: &str = "reading snapshots from the local index";
-        let read = local!(DOING, self.database.begin_read())?;
-        let table = local!(DOING, read.open_table(SNAPSHOTS))?;
-        let mut found = BTreeMap::new();
-        for row in local!(DOING, table.iter())? {
-            let (key, value) = local!(DOING, row)?;
-            found.insert(SnapshotId::from_bytes(*key.value()), value.value().to_vec());
-        }
-        Ok(found)
-    }
-
-    /// Keeps objects of snapshots, and drops those of `gone`.
-    ///
-    /// # Errors
-    ///
-    /// The file could not be written.
-    pub fn keep_snapshots(&self, new: &[(SnapshotId, Vec<u8>)], gone: &[SnapshotId]) -> Result<()> {
-        const DOING: &str = "writing snapshots to the local index";
-        let write = local!(DOING, self.database.begin_write())?;
-        {
-            let mut table = local!(DOING, write.open_table(SNAPSHOTS))?;
-            for (id, object) in new {
-                local!(DOING, table.insert(id.as_bytes(), object.as_slice()))?;
-            }
-            for id in gone {
-                local!(DOING, table.remove(id.as_bytes()))?;
-            }
-        }
-        local!(DOING, write.commit())
-    }
-
     /// One transaction: sorted rows, packs and segments.
     fn write(
         &self,
@@ -443,48 +325,6 @@ fn spots(pack: &IndexedPack, number: u32) -> impl Iterator<Item = (BlobId, Spot)
             Spot { pack: number, block, ordinal: blob.block, offset: blob.offset, len: blob.len };
         (blob.id, spot)
     })
-}
-
-/// Whether the file is of this repository and in this version's tables.
-fn fits(database: &Database, repository: RepositoryId) -> bool {
-    let held = || -> Result<bool, redb::Error> {
-        let read = database.begin_read()?;
-        let meta = read.open_table(META)?;
-        let is = |word: &[u8], value: &[u8]| -> Result<bool, redb::Error> {
-            Ok(meta.get(word)?.is_some_and(|found| found.value() == value))
-        };
-        Ok(is(b"schema", SCHEMA)? && is(b"repository", repository.as_bytes())?)
-    };
-    held().unwrap_or(false)
-}
-
-fn set_up(database: &Database, repository: RepositoryId) -> Result<()> {
-    const DOING: &str = "making the local index";
-    let write = local!(DOING, database.begin_write())?;
-    {
-        local!(DOING, write.open_table(BLOBS))?;
-        local!(DOING, write.open_table(PACKS))?;
-        local!(DOING, write.open_table(SEGMENTS))?;
-        local!(DOING, write.open_table(SNAPSHOTS))?;
-        local!(DOING, write.open_table(tables::FILES))?;
-        let mut meta = local!(DOING, write.open_table(META))?;
-        local!(DOING, meta.insert(b"schema".as_slice(), SCHEMA))?;
-        let id = repository.as_bytes().as_slice();
-        local!(DOING, meta.insert(b"repository".as_slice(), id))?;
-    }
-    local!(DOING, write.commit())
-}
-
-fn remove(file: &Path) -> Result<()> {
-    std::fs::remove_file(file).map_err(|e| Error::local("replacing the local index", e))
-}
-
-/// Makes a folder that only its owner can look into.
-fn make_private_folder(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder.create(folder).map_err(|e| Error::cache(folder, e))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! | `packs` | pack number (4) | pack id (32), header (124), length (8) |
 //! | `segments` | segment id (32) | numbers of the packs it lists, behind their count; ids of the packs it buries |
 //! | `snapshots` | snapshot id (32) | the object as stored: sealed |
+//! | `notes` | note id (32) | the object as stored: sealed |
 //! | `files` | path of a file on this computer | what it looked like when it was read: see [`FileMemory`](super::FileMemory) |
 //! | `meta` | a word | schema version, repository id, whether listings were lost, ids of packs that did not open |
 //!
@@ -17,7 +18,7 @@ use crate::pack::{BlobLocation, BlockEntry, HEADER_LEN, PackHeader};
 use redb::TableDefinition;
 
 /// Version of these tables; a file of another version is dropped and made anew.
-pub(super) const SCHEMA: &[u8] = b"devsnap index 1";
+pub(super) const SCHEMA: &[u8] = b"devsnap index 2";
 
 pub(super) const BLOBS: TableDefinition<'_, &[u8; 36], &[u8; 24]> = TableDefinition::new("blobs");
 pub(super) const PACKS: TableDefinition<'_, &[u8; 4], &[u8; PACK_ROW]> =
@@ -25,6 +26,7 @@ pub(super) const PACKS: TableDefinition<'_, &[u8; 4], &[u8; PACK_ROW]> =
 pub(super) const SEGMENTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("segments");
 pub(super) const SNAPSHOTS: TableDefinition<'_, &[u8; 32], &[u8]> =
     TableDefinition::new("snapshots");
+pub(super) const NOTES: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("notes");
 pub(super) const FILES: TableDefinition<'_, &[u8], &[u8; 72]> = TableDefinition::new("files");
 pub(super) const META: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("meta");
 

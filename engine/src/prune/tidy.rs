@@ -1,17 +1,18 @@
-//! Removing marks that have done their work (rules 17 to 19 of `docs/crash-safety.md`).
+//! Removing marks that have done their work (rules 17 to 19 of `docs/crash-safety.md`), and notes
+//! on snapshots that are gone.
 use crate::error::Result;
 use crate::id::SessionId;
 use crate::repository::{Repository, SessionMarks};
 use std::collections::HashSet;
 
-/// Removes the marks of sessions that are over, and of sweeps that are done; how many sessions and
-/// sweeps it was.
+/// Removes the marks of sessions that are over, of sweeps that are done, and notes on
+/// snapshots that are gone; how many it was of all.
 ///
 /// # Errors
 ///
 /// A listing that broke off, a snapshot that could not be fetched; what removing meets.
 pub(super) fn tidy(repository: &Repository) -> Result<u64> {
-    let mut tidied = repository.tidy_marks()?;
+    let mut tidied = repository.tidy_marks()? + repository.tidy_notes()?;
     // Every `end` that may be removed below was seen before the snapshots are listed.
     let marks = SessionMarks::list(repository, "")?;
     let mut ended = Vec::new();

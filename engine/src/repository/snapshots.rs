@@ -34,6 +34,7 @@ impl Repository {
         // Sessions after snapshots: what is confirmed in between is seen as confirmed.
         let listed = self.list_ids(ObjectKind::Snapshot)?;
         let marks = SessionMarks::list(self, "")?;
+        let notes = self.notes()?;
         let listed: BTreeSet<SnapshotId> = listed.into_iter().map(SnapshotId::from_bytes).collect();
         let mut kept = self.index().snapshots()?;
         let gone: Vec<SnapshotId> =
@@ -58,10 +59,12 @@ impl Repository {
                 },
             };
             match self.open_snapshot(&id, &object) {
-                Ok(snapshot) if marks.has_ended(snapshot.session) => {
-                    found.named.push(Named { id, snapshot });
+                Ok(mut snapshot) => {
+                    snapshot.tags = notes.tags(&id, &snapshot.tags);
+                    let counts = marks.has_ended(snapshot.session);
+                    let named = Named { id, snapshot, description: notes.description(&id) };
+                    if counts { &mut found.named } else { &mut found.unconfirmed }.push(named);
                 }
-                Ok(snapshot) => found.unconfirmed.push(Named { id, snapshot }),
                 Err(e) => found.unreadable.push((id.to_hex(), e)),
             }
         }

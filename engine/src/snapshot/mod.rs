@@ -118,13 +118,15 @@ pub enum Completeness {
     },
 }
 
-/// A snapshot with its name.
+/// A snapshot with its name, and what was said of it later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// Its name.
     pub id: SnapshotId,
-    /// What it says.
+    /// What it says; its tags are those it has now.
     pub snapshot: Snapshot,
+    /// What somebody has said of it, in a sentence.
+    pub description: Option<String>,
 }
 
 impl Snapshot {

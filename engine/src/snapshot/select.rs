@@ -239,7 +239,7 @@ mod tests {
             (bytes[0], bytes[1], bytes[2]) = (0xab, first, second);
             let mut snapshot = of_device(udid, name, secs);
             snapshot.tags = if first == 2 { vec!["before-update".to_owned()] } else { vec![] };
-            Named { id: SnapshotId::from_bytes(bytes), snapshot }
+            Named { id: SnapshotId::from_bytes(bytes), snapshot, description: None }
         };
         vec![
             named(3, 3, "B", "Kitchen iPad", FIRST + 2 * DAY),

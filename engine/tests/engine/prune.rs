@@ -1,5 +1,6 @@
 //! What no snapshot needs goes, and nothing else, whoever else is at work.
-use devsnap_engine::backend::{Backend, ObjectKey, ObjectKind};
+use bytes::Bytes;
+use devsnap_engine::backend::{Backend, BackendError, Body, Listing, ObjectKey, ObjectKind};
 use devsnap_engine::check::{CheckOptions, check};
 use devsnap_engine::error::{ErrorKind, Result};
 use devsnap_engine::interrupt::Interrupt;
@@ -11,7 +12,10 @@ use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{Held, held, held_by_disk};
 use devsnap_testkit::{Call, Effect, FaultBackend, MemoryBackend, TestRepository, When};
 use std::fs;
+use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const PHONE: PhoneLike = PhoneLike { seed: 11, files: 60, total_bytes: 2 << 20 };
@@ -50,6 +54,13 @@ impl Days {
             PHONE.mutate(folder.path(), day).expect("because there is room");
         }
         Days { memory, here, days }
+    }
+
+    /// The same once more, on a computer that knows nothing.
+    fn copy(&self) -> Days {
+        let memory = Arc::new(MemoryBackend::with_contents(self.memory.contents()));
+        let here = TestRepository::existing(memory.clone());
+        Days { memory, here, days: self.days.clone() }
     }
 
     /// Forgets all but the days named.
@@ -94,9 +105,10 @@ impl Days {
 
 #[test]
 fn what_only_forgotten_snapshots_held_goes_and_the_others_stay_whole() {
+    let scene = Days::new();
     for kept in [vec![4], vec![0], vec![0, 2, 4], vec![]] {
         for max_unused in [MaxUnused::Bytes(0), MaxUnused::Percent(5.0), MaxUnused::Unlimited] {
-            let days = Days::new();
+            let days = scene.copy();
             let before = days.stored_bytes();
             days.keep(&kept);
             let report = run(&days.here.open().unwrap(), &options(max_unused)).unwrap();
@@ -190,14 +202,15 @@ fn a_snapshot_made_between_mark_and_sweep_keeps_what_it_needs() {
 #[test]
 fn whatever_prune_dies_of_the_next_one_finishes_and_nothing_is_lost() {
     let kept = [0, 3];
+    let scene = Days::new();
+    scene.keep(&kept);
     for call in [Call::Put, Call::Remove, Call::List, Call::Get] {
         for effect in [
-            Effect::Refused(devsnap_engine::backend::BackendErrorKind::Unreachable),
+            Effect::Refused(BackendErrorKind::Unreachable),
             Effect::ReplyLost,
         ] {
             for from in (1..).step_by(if call == Call::Get { 7 } else { 1 }) {
-                let days = Days::new();
-                days.keep(&kept);
+                let days = scene.copy();
                 let faulty = Arc::new(FaultBackend::new(days.memory.clone(), from));
                 let computer = TestRepository::existing(faulty.clone());
                 let repository = computer.open().unwrap();
@@ -279,4 +292,90 @@ fn marks_of_sessions_are_tidied_and_the_ends_of_kept_snapshots_stay() {
     let report = run(&days.here.open().unwrap(), &options(MaxUnused::Unlimited)).unwrap();
     assert_eq!((report.tidied, days.count(ObjectKind::Session)), (4, 1));
     days.assert_whole(&[2], "its end still confirms it");
+}
+
+/// Fences every open session as soon as a snapshot is put: a sweeper that takes a run for dead.
+struct Impatient {
+    inner: Arc<MemoryBackend>,
+    /// What the sweeper does before the run goes on.
+    sweeps: Box<dyn Fn() + Send + Sync>,
+    times: AtomicUsize,
+}
+
+impl Backend for Impatient {
+    fn put(
+        &self,
+        key: &ObjectKey,
+        body: Body,
+    ) -> Result<(), BackendError> {
+        self.inner.put(key, body)?;
+        if key.kind() == ObjectKind::Snapshot
+            && self.times.fetch_add(1, Ordering::SeqCst) == 0
+        {
+            (self.sweeps)();
+        }
+        Ok(())
+    }
+
+    fn get(
+        &self,
+        key: &ObjectKey,
+        range: Range<u64>,
+    ) -> Result<Bytes, BackendError> {
+        self.inner.get(key, range)
+    }
+
+    fn get_whole(
+        &self,
+        key: &ObjectKey,
+        max_bytes: u64,
+    ) -> Result<Bytes, BackendError> {
+        self.inner.get_whole(key, max_bytes)
+    }
+
+    fn list<'a>(
+        &'a self,
+        kind: ObjectKind,
+        prefix: &str,
+    ) -> Listing<'a> {
+        self.inner.list(kind, prefix)
+    }
+
+    fn remove(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        self.inner.remove(key)
+    }
+
+    fn connections(&self) -> NonZeroUsize {
+        self.inner.connections()
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}
+
+#[test]
+fn a_run_that_was_taken_for_dead_looks_again_and_confirms_its_snapshot() {
+    let days = Days::new();
+    days.keep(&[1]);
+    let memory = days.memory.clone();
+    let sweeps = move || {
+        let sweeper = TestRepository::existing(memory.clone());
+        let now = PruneOptions { fence_after: Duration::ZERO, ..options(MaxUnused::Bytes(0)) };
+        let swept = run(&sweeper.open().unwrap(), &now).unwrap();
+        assert_eq!(swept.fenced.len(), 1);
+    };
+    let impatient = Arc::new(Impatient {
+        inner: days.memory.clone(),
+        sweeps: Box::new(sweeps),
+        times: AtomicUsize::new(0),
+    });
+    let computer = TestRepository::existing(impatient);
+    let folder = tempfile::tempdir().unwrap();
+    PHONE.write(folder.path()).unwrap();
+    let made = computer.snapshot(folder.path()).unwrap().named.snapshot;
+    let afresh = TestRepository::existing(days.memory.clone()).open().unwrap();
+    let listed = afresh.snapshots().unwrap();
+    assert_eq!((listed.named.len(), listed.unconfirmed.len()), (2, 0));
+    assert!(held(&afresh, &made).unwrap() == held_by_disk(folder.path()));
 }

@@ -1,0 +1,189 @@
+//! `kill -9` at any moment of `snapshot` and `prune`: what was there stays whole.
+//!
+//! Twelve kills by default; as many as `DEVSNAP_KILLS` says for a long run, from the seed
+//! `DEVSNAP_KILLS_SEED`:
+//! `DEVSNAP_KILLS=1000 cargo test -p devsnap --release --test kill -- --nocapture`
+#![allow(missing_docs)]
+use devsnap_testkit::phone_like::PhoneLike;
+use devsnap_testkit::test_repository::{Held, held_by_disk};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const PHONE: PhoneLike = PhoneLike { seed: 21, files: 150, total_bytes: 6 << 20 };
+
+/// A folder that ages, a repository, and what each snapshot must hold.
+struct Scene {
+    home: TempDir,
+    random: u64,
+    day: u32,
+    wanted: BTreeMap<String, Held>,
+    forgotten: BTreeSet<String>,
+    /// How long each command takes when nobody kills it.
+    usual: BTreeMap<&'static str, Duration>,
+}
+
+impl Scene {
+    fn new(seed: u64) -> Scene {
+        let home = tempfile::tempdir().expect("because there is room");
+        std::fs::write(home.path().join("password"), "kill me if you can\n")
+            .expect("because there is room");
+        PHONE.write(&home.path().join("data")).expect("because there is room");
+        let mut scene = Scene {
+            home,
+            random: seed,
+            day: 0,
+            wanted: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+            usual: BTreeMap::new(),
+        };
+        scene.done(&["init"]);
+        scene
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.home.path().join(path)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_devsnap"));
+        command.args(words).current_dir(self.home.path()).stdin(Stdio::null()).env_clear();
+        command.env("HOME", self.home.path()).env("DEVSNAP_REPOSITORY", self.at("repository"));
+        command.env("DEVSNAP_PASSWORD_FILE", self.at("password"));
+        command
+    }
+
+    /// Standard output of a command that must end well.
+    fn done(&mut self, words: &[&str]) -> String {
+        let output = self.command(words).output().expect("because it was built");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {said}");
+        String::from_utf8(output.stdout).expect("because it is text")
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    fn draw(&mut self, below: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % below.max(1)
+    }
+
+    /// Runs a command to its end and notes how long that took.
+    fn whole(&mut self, words: &[&'static str]) {
+        let began = Instant::now();
+        self.done(words);
+        self.usual.insert(words[0], began.elapsed());
+    }
+
+    /// Runs a command and kills it at some moment of its usual time; whether it was still alive.
+    fn killed(&mut self, words: &[&str]) -> bool {
+        let usual = self.usual.get(words[0]).copied().unwrap_or(Duration::from_secs(1));
+        let micros = u64::try_from(usual.as_micros()).unwrap_or(u64::MAX);
+        let moment = Duration::from_micros(self.draw(micros + micros / 10));
+        let mut command = self.command(words);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("because it was built");
+        std::thread::sleep(moment);
+        let was_alive = child.try_wait().expect("because it is ours").is_none();
+        child.kill().expect("because it is ours");
+        child.wait().expect("because it is ours");
+        was_alive
+    }
+
+    fn ids(&mut self) -> BTreeSet<String> {
+        let lines = self.done(&["snapshots", "--json", "--no-progress"]);
+        let lines = lines.lines().map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).expect("because it is JSON")
+        });
+        lines
+            .filter(|line| line["message_type"] == "snapshot")
+            .map(|line| line["id"].as_str().expect("because it has an id").to_owned())
+            .collect()
+    }
+
+    /// What is listed now: everything confirmed earlier and not forgotten; a new one is of the
+    /// folder as it is.
+    fn look(&mut self) {
+        let listed = self.ids();
+        for id in &listed {
+            if !self.wanted.contains_key(id) {
+                self.wanted.insert(id.clone(), held_by_disk(&self.at("data")));
+            }
+        }
+        let lost: Vec<_> =
+            self.wanted.keys().filter(|id| !listed.contains(*id)).cloned().collect();
+        for id in lost {
+            assert!(self.forgotten.contains(&id), "snapshot {id} is gone and nobody forgot it");
+            self.wanted.remove(&id);
+        }
+    }
+
+    /// Every snapshot that is listed comes back exactly.
+    fn verify(&mut self) {
+        self.look();
+        self.done(&["check", "--read-data"]);
+        for (id, held) in self.wanted.clone() {
+            let target = self.at("back");
+            self.done(&["restore", &id, "--target", "back"]);
+            assert!(held_by_disk(&target) == held, "snapshot {id} is not what was kept");
+            std::fs::remove_dir_all(&target).expect("because the restore made it");
+        }
+    }
+
+    fn age(&mut self) {
+        self.day += 1;
+        PHONE.mutate(&self.at("data"), self.day).expect("because there is room");
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn kill_9_at_any_moment_loses_no_snapshot_and_the_next_run_goes_on() {
+    let (kills, seed) = (number("DEVSNAP_KILLS", 12), number("DEVSNAP_KILLS_SEED", 1));
+    let mut scene = Scene::new(seed);
+    for _ in 0..3 {
+        scene.whole(&["snapshot", "data"]);
+        scene.look();
+        scene.age();
+    }
+    // What is open after a kill is given up at once here: nobody else is at work.
+    let prune = ["prune", "--max-unused", "0", "--fence-after-hours", "0"];
+    scene.whole(&prune);
+    let mut alive = 0;
+    for kill in 0..kills {
+        let was_alive = match scene.draw(3) {
+            0 => {
+                let oldest = scene.wanted.keys().next().cloned();
+                if let Some(id) = oldest.filter(|_| scene.wanted.len() > 3) {
+                    scene.forgotten.insert(id.clone());
+                    scene.done(&["forget", &id]);
+                }
+                scene.killed(&prune)
+            }
+            _ => scene.killed(&["snapshot", "data"]),
+        };
+        alive += u64::from(was_alive);
+        scene.look();
+        scene.age();
+        if kill % 10 == 9 {
+            scene.whole(&["snapshot", "data"]);
+            scene.whole(&prune);
+            scene.verify();
+        }
+    }
+    scene.whole(&["snapshot", "data"]);
+    scene.whole(&prune);
+    scene.verify();
+    assert!(alive > 0, "some commands were killed before they had ended");
+    println!("{kills} kills, {alive} of them in the middle; {} snapshots", scene.wanted.len());
+}

@@ -3,7 +3,7 @@ use super::tables::{BLOBS, Spot, blob_key};
 use super::{Index, KnownPack, local, redb_failed};
 use crate::error::Result;
 use crate::id::BlobId;
-use redb::{Durability, Range, ReadableTable};
+use redb::{Durability, Range, ReadableDatabase};
 use std::collections::HashSet;
 use std::sync::PoisonError;
 

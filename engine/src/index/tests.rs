@@ -1,4 +1,5 @@
 use super::*;
+use crate::id::RepositoryId;
 use crate::id::SessionId;
 use crate::pack::{BlobEntry, BlockEntry, PackFooter, PackHeader, PackKind};
 use crate::source::FileStat;
@@ -83,7 +84,8 @@ fn a_location_is_found_before_and_after_rows_are_flushed_and_after_reopening() {
         let index = Index::open(folder.path(), HERE).unwrap();
         index.record_pack(&pack(1, &[1, 2])).unwrap();
         assert_eq!(wanted(&index), expected);
-        index.record_own_segment(SegmentId::from_bytes([1; 32]), &[pack(1, &[1, 2])]).unwrap();
+        let segment = IndexSegment { packs: vec![pack(1, &[1, 2])], tombstones: Vec::new() };
+        index.record_own_segment(SegmentId::from_bytes([1; 32]), &segment).unwrap();
         assert_eq!(wanted(&index), expected);
     }
     assert_eq!(wanted(&Index::open(folder.path(), HERE).unwrap()), expected);

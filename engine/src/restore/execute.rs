@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pack::BlobLocation;
 use crate::progress::FaultKind;
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -92,24 +93,54 @@ fn answer(run: &Run<'_>, batch: &Batch, request: &Request) -> Result<()> {
 
 /// Writes the pieces of one opened block; each blob is verified once, however often it is wanted.
 fn write_block(run: &Run<'_>, batch: &Batch, pieces: &[Piece], block: &[u8]) -> Result<()> {
+    let mut stretch = Stretch { run, batch, block, of: None };
     for same in pieces.chunk_by(|a, b| a.id == b.id && a.location == b.location) {
         let Some(first) = same.first() else {
             continue;
         };
         match blob_of(run, first, &first.location, block) {
-            Ok(plain) => {
-                for piece in same {
-                    run.interrupt.check()?;
-                    batch.files[piece.file as usize].write(run, piece.at, plain)?;
-                }
-            }
+            Ok(_) => same.iter().try_for_each(|piece| stretch.push(piece))?,
             Err(error) if is_loss(&error) => {
                 same.iter().try_for_each(|piece| write_moved(run, batch, piece, &error))?;
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    stretch.write()
+}
+
+/// Verified pieces that follow each other in a block and in a file: one write. A database lies in
+/// a bundle so.
+struct Stretch<'a> {
+    run: &'a Run<'a>,
+    batch: &'a Batch,
+    block: &'a [u8],
+    /// File, place in it, and where the bytes lie in the block.
+    of: Option<(u32, u64, Range<usize>)>,
+}
+
+impl Stretch<'_> {
+    fn push(&mut self, piece: &Piece) -> Result<()> {
+        let start = piece.location.offset as usize;
+        let bytes = start..start + piece.location.len as usize;
+        if let Some((file, at, before)) = &mut self.of
+            && *file == piece.file
+            && *at + before.len() as u64 == piece.at
+            && before.end == bytes.start
+        {
+            before.end = bytes.end;
+            return Ok(());
+        }
+        self.write()?;
+        self.of = Some((piece.file, piece.at, bytes));
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let Some((file, at, bytes)) = self.of.take() else { return Ok(()) };
+        self.run.interrupt.check()?;
+        self.batch.files[file as usize].write(self.run, at, &self.block[bytes])
+    }
 }
 
 /// The verified bytes of a piece's blob in an opened block.

@@ -1,6 +1,8 @@
 //! What no snapshot needs goes, and nothing else, whoever else is at work.
 use bytes::Bytes;
-use devsnap_engine::backend::{Backend, BackendError, Body, Listing, ObjectKey, ObjectKind};
+use devsnap_engine::backend::{
+    Backend, BackendError, BackendErrorKind, Body, Listing, ObjectKey, ObjectKind,
+};
 use devsnap_engine::check::{CheckOptions, check};
 use devsnap_engine::error::{ErrorKind, Result};
 use devsnap_engine::interrupt::Interrupt;

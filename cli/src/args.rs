@@ -122,9 +122,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  devsnap describe latest 'the day before the repair'")]
     Describe(DescribeArgs),
     /// Free the room that no snapshot needs any more
-    #[command(after_help = "Safe at any time, also while other computers use the repository: what \
+    #[command(
+        after_help = "Safe at any time, also while other computers use the repository: what \
         they may still need is waited for, and the next prune goes on.\n\nExamples:\n  \
-        devsnap prune --dry-run\n  devsnap prune --max-unused 0")]
+        devsnap prune --dry-run\n  devsnap prune --max-unused 0"
+    )]
     Prune(PruneArgs),
     /// Count what the repository holds
     #[command(after_help = "Example:\n  devsnap stats")]

@@ -117,8 +117,7 @@ impl Scene {
                 self.wanted.insert(id.clone(), held_by_disk(&self.at("data")));
             }
         }
-        let lost: Vec<_> =
-            self.wanted.keys().filter(|id| !listed.contains(*id)).cloned().collect();
+        let lost: Vec<_> = self.wanted.keys().filter(|id| !listed.contains(*id)).cloned().collect();
         for id in lost {
             assert!(self.forgotten.contains(&id), "snapshot {id} is gone and nobody forgot it");
             self.wanted.remove(&id);

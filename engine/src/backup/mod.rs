@@ -145,7 +145,8 @@ impl Run<'_> {
     /// is, blob by blob, and if so confirms the snapshot. A source need not be read twice.
     fn again(&self, snapshot: Snapshot) -> Result<Named> {
         let (repository, interrupt) = (self.repository, self.interrupt);
-        self.progress.warn("this run was taken for dead; looking whether all it stored is still there");
+        self.progress
+            .warn("this run was taken for dead; looking whether all it stored is still there");
         let session = Session::open(repository, &self.options.program)?;
         let is_whole = || {
             repository.level_index()?;

@@ -1,7 +1,9 @@
 //! The redb file: found, made, or made anew when it is of no use.
 use super::claims::Claims;
 use super::packs::PackList;
-use super::tables::{self, BLOBS, KnownPack, META, NOTES, PACKS, Refers, SCHEMA, SEGMENTS, SNAPSHOTS};
+use super::tables::{
+    self, BLOBS, KnownPack, META, NOTES, PACKS, Refers, SCHEMA, SEGMENTS, SNAPSHOTS,
+};
 use super::{Index, doubt, local, redb_failed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{RepositoryId, SegmentId};

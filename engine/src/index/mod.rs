@@ -31,8 +31,8 @@ use tables::{BLOBS, BlobRow, META, PACKS, Refers, SEGMENTS};
 
 pub use claims::Claim;
 pub use files::{FileMemory, KnownFile};
-pub use segment::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
 pub use scan::{PackStanding, RowsByBlob};
+pub use segment::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
 pub use tables::{KnownPack, Spot};
 
 /// The word in `meta` under which lost listings are noted.

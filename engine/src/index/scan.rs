@@ -44,7 +44,8 @@ impl RowsByBlob {
     /// The file could not be read.
     pub fn next_blob(&mut self, spots: &mut Vec<Spot>) -> Result<Option<BlobId>> {
         spots.clear();
-        let Some((id, first)) = self.ahead.take().map_or_else(|| self.row(), |row| Ok(Some(row)))?
+        let Some((id, first)) =
+            self.ahead.take().map_or_else(|| self.row(), |row| Ok(Some(row)))?
         else {
             return Ok(None);
         };

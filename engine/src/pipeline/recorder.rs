@@ -33,7 +33,8 @@ pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>) {
             continue;
         }
         last = Instant::now();
-        if let Err(error) = shared.repository.put_segments(&mut waiting).and_then(|()| shared.session.beat())
+        if let Err(error) =
+            shared.repository.put_segments(&mut waiting).and_then(|()| shared.session.beat())
         {
             shared.fail(error);
         }

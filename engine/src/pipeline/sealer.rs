@@ -30,12 +30,7 @@ pub(super) enum Work {
     /// Small ones, in the order they came.
     Batch(Vec<Piece>),
     /// A blob that is stored already, to be stored in another pack too.
-    Again {
-        kind: PackKind,
-        id: BlobId,
-        plain: Vec<u8>,
-        permit: Permit,
-    },
+    Again { kind: PackKind, id: BlobId, plain: Vec<u8>, permit: Permit },
     /// A page of a tree or list, named already.
     Page {
         /// Its name.

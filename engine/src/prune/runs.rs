@@ -96,12 +96,8 @@ impl<const N: usize> SortedRuns<N> {
             file.seek(SeekFrom::Start(0)).map_err(failed(DOING))?;
             sources.push(BufReader::with_capacity(BUFFER_BYTES, file));
         }
-        let mut merge = Merge {
-            sources,
-            waiting: self.waiting.iter(),
-            heap: BinaryHeap::new(),
-            last: None,
-        };
+        let mut merge =
+            Merge { sources, waiting: self.waiting.iter(), heap: BinaryHeap::new(), last: None };
         for source in 0..=merge.sources.len() {
             merge.refill(source)?;
         }

@@ -85,8 +85,7 @@ impl Run<'_> {
         loop {
             interrupt.check()?;
             self.look(roots)?;
-            let mut endangered =
-                Endangered::find(repository.index(), &mut roots.reach, scratch)?;
+            let mut endangered = Endangered::find(repository.index(), &mut roots.reach, scratch)?;
             refuse_lost(endangered.lost, endangered.first_lost)?;
             if endangered.count == 0 {
                 return Ok(());
@@ -130,7 +129,9 @@ fn remove_all(backend: &dyn Backend, packs: &[(PackId, Option<PackKind>)]) -> Re
                 while let Some((id, kind)) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let removed = match kind {
                         Some(kind) => remove(id, *kind),
-                        None => remove(id, PackKind::Data).and_then(|()| remove(id, PackKind::Meta)),
+                        None => {
+                            remove(id, PackKind::Data).and_then(|()| remove(id, PackKind::Meta))
+                        }
                     };
                     if let Err(error) = removed {
                         next.store(packs.len(), Ordering::Relaxed);

@@ -45,11 +45,8 @@ impl Usage {
     /// This computer's disk.
     pub(super) fn of(index: &Index, reach: &mut Reach) -> Result<Usage> {
         let mut join = Join::new(index, reach)?;
-        let mut uses: Vec<Option<PackUse>> = join
-            .standings
-            .iter()
-            .map(|found| found.map(PackUse::of))
-            .collect();
+        let mut uses: Vec<Option<PackUse>> =
+            join.standings.iter().map(|found| found.map(PackUse::of)).collect();
         let (mut lost, mut first_lost) = (0, None);
         while let Some(needed) = join.next()? {
             let Some(spot) = needed.best else {

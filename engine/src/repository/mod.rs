@@ -34,9 +34,9 @@ use std::sync::{Arc, Mutex};
 
 pub use config::{RepositoryConfig, Unlock};
 pub use content::{Chunks, Parts};
+pub use gc::SweepMark;
 pub use level::Level;
 pub(crate) use level::SEGMENT_BLOBS;
-pub use gc::SweepMark;
 pub use notes::{Note, Notes};
 pub use session::{OpenSession, Session, SessionMarks};
 pub use snapshots::Snapshots;
@@ -244,8 +244,9 @@ impl Repository {
     pub(crate) fn require_full_key(&self, doing: &str) -> Result<()> {
         match self.keys().recipient_secret {
             Some(_) => Ok(()),
-            None => Err(Error::new(ErrorKind::Denied, doing)
-                .because("this key may only add snapshots")),
+            None => {
+                Err(Error::new(ErrorKind::Denied, doing).because("this key may only add snapshots"))
+            }
         }
     }
 

@@ -8,9 +8,7 @@ use super::Repository;
 use crate::backend::{Body, ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
-use crate::seal::{
-    SessionKey, open_object, open_record, random_array, seal_object, sign_record,
-};
+use crate::seal::{SessionKey, open_object, open_record, random_array, seal_object, sign_record};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -75,6 +75,7 @@ fn summary(pruned: &PruneReport, args: &PruneArgs) -> Value {
         "packs_waiting": pruned.waiting_packs,
         "sessions_waited_for": pruned.waits_for.len(),
         "segments_merged": pruned.merged_segments,
+        "segments_replaced": pruned.healed_segments,
     })
 }
 

@@ -12,13 +12,14 @@ mod sweep;
 mod tidy;
 mod usage;
 
+use crate::backend::{ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::BlobId;
 use crate::interrupt::Interrupt;
 use crate::progress::{Phase, Progress};
 use crate::repository::{OpenSession, Repository, SessionMarks, Snapshots};
 use reach::Reach;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use usage::Usage;
@@ -51,6 +52,8 @@ pub struct PruneReport {
     pub removed_bytes: u64,
     /// What was stored again, in bytes as stored.
     pub stored_bytes: u64,
+    /// Index segments that were damaged and have been replaced.
+    pub healed_segments: u64,
     /// Index segments that were merged into others.
     pub merged_segments: u64,
     /// Sessions and sweeps whose marks were removed.
@@ -73,8 +76,7 @@ pub struct PruneReport {
 ///
 /// Nothing that a snapshot needs is lost, whatever the error.
 ///
-/// - [`Damaged`](ErrorKind::Damaged): a snapshot, a tree page, an index segment or a mark cannot be
-///   read, or a blob that a snapshot needs is in no pack. What is not seen to be needed must not be
+/// - [`Damaged`](ErrorKind::Damaged): a snapshot, a tree page or a mark cannot be read, or a blob that a snapshot needs is in no pack. What is not seen to be needed must not be
 ///   taken for unneeded, so nothing is deleted.
 /// - [`Denied`](ErrorKind::Denied) with a write-only key.
 /// - [`Interrupted`](ErrorKind::Interrupted).
@@ -95,6 +97,7 @@ pub fn prune(
         return Ok(report);
     }
     run.sweep(&mut roots, &mut report)?;
+    report.healed_segments = run.remove_damaged_segments(&roots)?;
     progress.phase(Phase::Finishing);
     report.merged_segments = merge::merge(repository, interrupt)?;
     report.tidied = tidy::tidy(repository)?;
@@ -115,11 +118,16 @@ struct Run<'a> {
 struct Roots {
     walked: HashSet<crate::id::SnapshotId>,
     reach: Reach,
+    damaged_segments: BTreeSet<ObjectKey>,
 }
 
 impl Roots {
     fn new(scratch: &std::path::Path) -> Self {
-        Roots { walked: HashSet::new(), reach: Reach::new(scratch) }
+        Roots {
+            walked: HashSet::new(),
+            reach: Reach::new(scratch),
+            damaged_segments: BTreeSet::new(),
+        }
     }
 }
 
@@ -151,7 +159,12 @@ impl Run<'_> {
                 "it may need anything, so nothing is deleted ({error}); `devsnap check` tells more"
             )));
         }
-        self.level()?;
+        let damaged = self.level()?;
+        if !damaged.is_empty() {
+            // Tombstones may be among what is lost: packs that are gone must not pass for stored.
+            self.repository.note_missing_packs()?;
+            roots.damaged_segments.extend(damaged);
+        }
         for (named, gaps) in [
             (&snapshots.named, reach::Gaps::Refused),
             (&snapshots.unconfirmed, reach::Gaps::Passed),
@@ -165,18 +178,31 @@ impl Run<'_> {
         Ok(snapshots)
     }
 
-    /// Marks first, then the index. A segment that cannot be read may list what a
-    /// snapshot needs; its packs were read themselves when the repository was opened, but what
-    /// tombstones it held is unknown.
-    fn level(&self) -> Result<()> {
+    /// Marks first, then the index. Answers with segments that are damaged: the packs they listed
+    /// have been read themselves.
+    fn level(&self) -> Result<Vec<ObjectKey>> {
         let level = self.repository.bring_level()?;
-        match level.unreadable_segments.into_iter().next() {
-            None => Ok(()),
-            Some((name, error)) => {
-                let doing = format!("reading index segment {}", name.get(..8).unwrap_or(&name));
-                Err(Error::new(ErrorKind::Damaged, doing).because(error))
+        let mut damaged = Vec::new();
+        for (name, error) in level.unreadable_segments {
+            match error.kind() {
+                ErrorKind::Damaged => damaged.push(ObjectKey::new(ObjectKind::IndexSegment, name)),
+                // Superseded since it was listed.
+                ErrorKind::NotFound => {}
+                kind => {
+                    let doing = format!("reading index segment {}", name.get(..8).unwrap_or(&name));
+                    return Err(Error::new(kind, doing).because(error));
+                }
             }
         }
+        Ok(damaged)
+    }
+
+    /// Damaged segments go once other ones list the packs that they listed.
+    fn remove_damaged_segments(&self, roots: &Roots) -> Result<u64> {
+        for segment in &roots.damaged_segments {
+            self.repository.backend().remove(segment)?;
+        }
+        Ok(roots.damaged_segments.len() as u64)
     }
 }
 

@@ -21,14 +21,13 @@ pub(super) fn tidy(repository: &Repository) -> Result<u64> {
         if !end && !fence {
             continue;
         }
-        let beats = marks.iter().filter(|mark| mark.starts_with("beat-"));
-        repository.remove_marks(session, beats.map(|mark| (*mark).to_owned()))?;
         // The order matters: a fence without `open` is over, an `open` without fence would stand.
-        repository.remove_marks(session, ["open".to_owned()].into_iter())?;
-        if fence {
-            repository.remove_marks(session, ["fence".to_owned()].into_iter())?;
-            tidied += 1;
-        }
+        // What the listing does not show is gone for ever: ids are used once.
+        let beats = marks.iter().filter(|mark| mark.starts_with("beat-"));
+        let rest = ["open", "fence"].iter().filter(|mark| marks.contains(mark));
+        let gone: Vec<String> = beats.chain(rest).map(|mark| (*mark).to_owned()).collect();
+        tidied += u64::from(!end);
+        repository.remove_marks(session, gone)?;
         if end {
             ended.push(session);
         }
@@ -50,7 +49,7 @@ fn remove_ends(repository: &Repository, ended: Vec<SessionId>) -> Result<u64> {
     let needed: HashSet<SessionId> = all.map(|named| named.snapshot.session).collect();
     let mut removed = 0;
     for session in ended.into_iter().filter(|session| !needed.contains(session)) {
-        repository.remove_marks(session, ["end".to_owned()].into_iter())?;
+        repository.remove_marks(session, ["end".to_owned()])?;
         removed += 1;
     }
     Ok(removed)

@@ -165,7 +165,7 @@ impl Repository {
         put_mark(self, session, "fence", program)
     }
 
-    /// Removes marks of a session.
+    /// Removes marks of a session, in this order.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Repository {
     pub(crate) fn remove_marks(
         &self,
         session: SessionId,
-        marks: impl Iterator<Item = String>,
+        marks: impl IntoIterator<Item = String>,
     ) -> Result<()> {
         for mark in marks {
             self.backend().remove(&mark_key(session, &mark))?;

@@ -270,6 +270,23 @@ fn prune_refuses_to_judge_by_what_it_cannot_read() {
 }
 
 #[test]
+fn a_damaged_segment_is_replaced_even_if_it_held_tombstones() {
+    let scene = Days::new();
+    scene.keep(&[1, 4]);
+    run(&scene.here.open().unwrap(), &options(MaxUnused::Bytes(0))).unwrap();
+    for segment in scene.memory.list(ObjectKind::IndexSegment, "") {
+        let key = segment.unwrap().key;
+        let days = scene.copy();
+        let mut bytes = days.memory.contents()[&key].to_vec();
+        bytes[100] ^= 1;
+        days.memory.replace(&key, bytes);
+        let healed = run(&days.here.open().unwrap(), &options(MaxUnused::Bytes(0))).unwrap();
+        assert_eq!(healed.healed_segments, 1, "{key}");
+        days.assert_whole(&[1, 4], &key.to_string());
+    }
+}
+
+#[test]
 fn many_segments_become_few_and_tombstones_are_never_lost() {
     let days = Days::new();
     let folder = tempfile::tempdir().unwrap();

@@ -5,10 +5,12 @@ mod completions;
 mod diff;
 mod dump;
 mod find;
+mod forget;
 mod init;
 mod ls;
 mod man;
 mod paths;
+mod policy;
 mod restore;
 mod set_source;
 mod show;
@@ -25,7 +27,7 @@ use crate::settings::{HomeFolders, Settings};
 use crate::terminal::AtTerminal;
 use devsnap_backends::Location;
 use devsnap_engine::interrupt::Interrupt;
-use devsnap_engine::repository::Repository;
+use devsnap_engine::repository::{Repository, Snapshots};
 use devsnap_engine::snapshot::{Named, Selector, select};
 use jiff::tz::TimeZone;
 use std::os::unix::fs::MetadataExt;
@@ -47,6 +49,7 @@ pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure
         Command::Diff(args) => diff::run(session, args),
         Command::Restore(args) => restore::run(session, args),
         Command::Dump(args) => dump::run(session, args),
+        Command::Forget(args) => forget::run(session, args),
         Command::Check(args) => check::run(session, args),
         Command::Stats => stats::run(session),
         Command::Cache(what) => cache::run(session, *what),
@@ -132,11 +135,17 @@ impl<'a> Session<'a> {
 
     /// All snapshots that can be read, oldest first; the others are warned of.
     fn snapshots(&self, repository: &Repository) -> Result<Vec<Named>, Failure> {
+        Ok(self.all_snapshots(repository)?.named)
+    }
+
+    /// As [`snapshots`](Self::snapshots), with those that do not count and those that cannot be
+    /// read.
+    fn all_snapshots(&self, repository: &Repository) -> Result<Snapshots, Failure> {
         let snapshots = repository.snapshots()?;
         for (name, error) in &snapshots.unreadable {
             self.report.warn(&format!("the snapshot object {name} cannot be read: {error}"));
         }
-        Ok(snapshots.named)
+        Ok(snapshots)
     }
 
     /// The one snapshot among `named` that `text` means.

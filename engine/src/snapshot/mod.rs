@@ -15,7 +15,7 @@ use crate::tree::PageRef;
 use serde::{Deserialize, Serialize};
 
 pub use codec::{SNAPSHOT_LEN_MAX, decode, encode};
-pub use select::{SelectError, Selector, select};
+pub use select::{SelectError, Selector, is_of, select};
 
 /// A state of a device or folder, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +125,16 @@ pub struct Named {
     pub id: SnapshotId,
     /// What it says.
     pub snapshot: Snapshot,
+}
+
+impl Origin {
+    /// `device` or `folder`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Origin::Folder { .. } => "folder",
+            Origin::Device(_) => "device",
+        }
+    }
 }
 
 impl Snapshot {

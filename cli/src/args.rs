@@ -5,6 +5,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use devsnap_engine::prune::MaxUnused;
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Encrypted, deduplicated, dated snapshots of iPhones, iPads and folders.
@@ -112,6 +113,13 @@ pub enum Command {
     /// Write one file of a snapshot to standard output
     #[command(after_help = "Example:\n  devsnap dump latest notes/todo.txt > todo.txt")]
     Dump(DumpArgs),
+    /// Forget snapshots, by name or all that a policy does not keep
+    #[command(after_help = "Each device or folder is judged on its own. A snapshot stays if any \
+        rule keeps it; `devsnap prune` frees the space of those that go.\n\nExamples:\n  \
+        devsnap forget --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run\n  \
+        devsnap forget --keep-within 1y --keep-yearly all\n  \
+        devsnap forget 9c1e44d0")]
+    Forget(ForgetArgs),
     /// Check that the repository holds together
     #[command(after_help = "Example:\n  devsnap check --read-data=5")]
     Check(CheckArgs),
@@ -273,6 +281,67 @@ pub struct DumpArgs {
     pub path: OsString,
 }
 
+/// `forget`.
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// Forget exactly these: latest, latest~2, id, tag or date
+    #[arg(value_name = "SNAP")]
+    pub snapshots: Vec<String>,
+    /// What to keep.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+    /// Say what would be forgotten, forget nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A policy.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PolicyArgs {
+    /// Keep the newest N; N is a number or `all`, here and below
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub keep_last: Option<CountArg>,
+    /// Keep one for each of the last N hours that have any
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub keep_hourly: Option<CountArg>,
+    /// Keep one for each of the last N days that have any
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub keep_daily: Option<CountArg>,
+    /// Keep one for each of the last N weeks that have any
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub keep_weekly: Option<CountArg>,
+    /// Keep one for each of the last N months that have any
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub keep_monthly: Option<CountArg>,
+    /// Keep one for each of the last N years that have any
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub keep_yearly: Option<CountArg>,
+    /// Keep all that are no further back from the newest, e.g. 1y6m14d2h
+    #[arg(long, value_name = "DURATION")]
+    pub keep_within: Option<String>,
+    /// Keep all that have this tag; may be repeated
+    #[arg(long = "keep-tag", value_name = "TAG")]
+    pub keep_tags: Vec<String>,
+    /// Judge only what is of this device (name or UDID), computer, folder or COMPUTER:/FOLDER
+    #[arg(long, value_name = "NAME")]
+    pub of: Option<String>,
+    /// Let even the last snapshot of a device or folder go
+    #[arg(long)]
+    pub allow_last: bool,
+    /// Believe dates that are far from when the snapshots were stored, as after copying a repository
+    #[arg(long)]
+    pub trust_dates: bool,
+}
+
+/// How many a rule keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountArg {
+    /// So many
+    UpTo(NonZeroU32),
+    /// All there are
+    All,
+}
+
 /// `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -369,5 +438,13 @@ fn percent(text: &str) -> Result<u8, String> {
     match number.parse() {
         Ok(share @ 1..=100) => Ok(share),
         _ => Err("a share is 1 to 100 (per cent)".to_owned()),
+    }
+}
+
+fn count(text: &str) -> Result<CountArg, String> {
+    match (text, text.parse()) {
+        ("all", _) => Ok(CountArg::All),
+        (_, Ok(count)) => Ok(CountArg::UpTo(count)),
+        _ => Err("it is a number from 1 on, or all".to_owned()),
     }
 }

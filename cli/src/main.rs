@@ -44,6 +44,7 @@ fn stdout_of(command: &Command) -> Stdout {
         Command::Dump(_) | Command::Completions(_) | Command::Man(_) => Stdout::Bytes,
         Command::Snapshot(_)
         | Command::Restore(_)
+        | Command::Forget(_)
         | Command::Check(_)
         | Command::Cache(CacheCommand::Clear) => Stdout::Account,
         _ => Stdout::Lines,

@@ -20,6 +20,7 @@ pub mod target;
 // Floor 2: pure; no input, no output, no threads.
 pub mod chunker;
 pub mod pack;
+pub mod retention;
 pub mod seal;
 pub mod snapshot;
 pub mod tree;

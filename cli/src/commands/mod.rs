@@ -6,10 +6,12 @@ mod completions;
 mod diff;
 mod dump;
 mod find;
+mod forget;
 mod init;
 mod ls;
 mod man;
 mod paths;
+mod policy;
 mod prune;
 mod restore;
 mod set_source;
@@ -27,7 +29,7 @@ use crate::settings::{HomeFolders, Settings};
 use crate::terminal::AtTerminal;
 use devsnap_backends::Location;
 use devsnap_engine::interrupt::Interrupt;
-use devsnap_engine::repository::Repository;
+use devsnap_engine::repository::{Repository, Snapshots};
 use devsnap_engine::snapshot::{Named, Selector, select};
 use jiff::tz::TimeZone;
 use std::os::unix::fs::MetadataExt;
@@ -49,6 +51,7 @@ pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure
         Command::Diff(args) => diff::run(session, args),
         Command::Restore(args) => restore::run(session, args),
         Command::Dump(args) => dump::run(session, args),
+        Command::Forget(args) => forget::run(session, args),
         Command::Check(args) => check::run(session, args),
         Command::Tag(args) => annotate::tag(session, args),
         Command::Describe(args) => annotate::describe(session, args),
@@ -137,11 +140,17 @@ impl<'a> Session<'a> {
 
     /// All snapshots that can be read, oldest first; the others are warned of.
     fn snapshots(&self, repository: &Repository) -> Result<Vec<Named>, Failure> {
+        Ok(self.all_snapshots(repository)?.named)
+    }
+
+    /// As [`snapshots`](Self::snapshots), with those that do not count and those that cannot be
+    /// read.
+    fn all_snapshots(&self, repository: &Repository) -> Result<Snapshots, Failure> {
         let snapshots = repository.snapshots()?;
         for (name, error) in &snapshots.unreadable {
             self.report.warn(&format!("the snapshot object {name} cannot be read: {error}"));
         }
-        Ok(snapshots.named)
+        Ok(snapshots)
     }
 
     /// The one snapshot among `named` that `text` means.

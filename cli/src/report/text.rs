@@ -3,7 +3,7 @@ use bytesize::ByteSize;
 use devsnap_engine::node::{Node, NodeKind, Time};
 use devsnap_engine::path::turns_writing;
 use devsnap_engine::snapshot::{Origin, Snapshot};
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ZonedDateTime};
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
@@ -55,6 +55,19 @@ pub fn moment(time: Time, zone: &TimeZone) -> String {
     match timestamp(time) {
         Some(at) => ZonedDateTime::new(at, zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         None => format!("@{}", time.secs),
+    }
+}
+
+/// When a snapshot was taken, by the clock of the place where it was: that is what calendars go by.
+/// Where that differs from `zone`, with its distance from UTC: `2026-11-24 20:04:11 +09:00`.
+pub fn own_moment(snapshot: &Snapshot, zone: &TimeZone) -> String {
+    let own = Offset::from_seconds(snapshot.utc_offset_secs).ok();
+    match (timestamp(snapshot.taken_at), own) {
+        (Some(at), Some(own)) if zone.to_offset(at) != own => {
+            let there = ZonedDateTime::new(at, TimeZone::fixed(own));
+            there.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+        }
+        _ => moment(snapshot.taken_at, zone),
     }
 }
 

@@ -13,7 +13,6 @@ mod edits;
 mod memory;
 mod parent;
 
-use crate::backend::{ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt::Interrupt;
 use crate::node::Time;
@@ -132,8 +131,7 @@ impl Run<'_> {
             Ok(()) => session.end()?,
             Err(error) => {
                 if error.kind() == ErrorKind::Fenced {
-                    let key = ObjectKey::new(ObjectKind::Snapshot, id.to_hex());
-                    self.repository.backend().remove(&key)?;
+                    self.repository.remove_snapshot(&id)?;
                 }
                 return Err(error);
             }

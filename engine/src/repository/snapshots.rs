@@ -1,11 +1,16 @@
-//! Which snapshots there are.
+//! Which snapshots there are, and forgetting them.
 use super::{Repository, SessionMarks};
 use crate::backend::{BackendErrorKind, Body, ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SnapshotId;
+use crate::interrupt::Interrupt;
+use crate::retention::Candidate;
 use crate::seal::{open_object, seal_object};
 use crate::snapshot::{Named, SNAPSHOT_LEN_MAX, Snapshot, decode, encode};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// The longest stored snapshot, in bytes.
 const OBJECT_LEN_MAX: u64 = SNAPSHOT_LEN_MAX as u64 + 1024;
@@ -17,8 +22,26 @@ pub struct Snapshots {
     pub named: Vec<Named>,
     /// Those whose session has not ended: a run that is under way, or was cut off at its very end.
     pub unconfirmed: Vec<Named>,
+    /// Those of `unconfirmed` whose session is over: they will not count any more.
+    pub given_up: BTreeSet<SnapshotId>,
     /// Objects that could not be read, by name, and why.
     pub unreadable: Vec<(String, Error)>,
+    /// When the storage says that each was written, in seconds since 1970, where it says so.
+    pub stored_at_secs: BTreeMap<SnapshotId, i64>,
+}
+
+impl Snapshots {
+    /// Those that a policy judges: all but what a session is still about to confirm.
+    pub fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
+        let candidate = |named, counts| Candidate {
+            named,
+            counts,
+            stored_at_secs: self.stored_at_secs.get(&named.id).copied(),
+        };
+        let given_up = self.unconfirmed.iter().filter(|named| self.given_up.contains(&named.id));
+        let counted = self.named.iter().map(move |named| candidate(named, true));
+        counted.chain(given_up.map(move |named| candidate(named, false)))
+    }
 }
 
 impl Repository {
@@ -32,15 +55,15 @@ impl Repository {
     /// listed as such.
     pub fn snapshots(&self) -> Result<Snapshots> {
         // Sessions after snapshots: what is confirmed in between is seen as confirmed.
-        let listed = self.list_ids(ObjectKind::Snapshot)?;
+        let listed = self.list_snapshots()?;
         let marks = SessionMarks::list(self, "")?;
         let notes = self.notes()?;
-        let listed: BTreeSet<SnapshotId> = listed.into_iter().map(SnapshotId::from_bytes).collect();
         let mut kept = self.index().snapshots()?;
         let gone: Vec<SnapshotId> =
-            kept.keys().filter(|id| !listed.contains(id)).copied().collect();
+            kept.keys().filter(|id| !listed.contains_key(id)).copied().collect();
         let (mut new, mut found) = (Vec::new(), Snapshots::default());
-        for id in listed {
+        for (id, stored_at_secs) in listed {
+            found.stored_at_secs.extend(stored_at_secs.map(|secs| (id, secs)));
             // A copy that this computer's disk spoilt is fetched again.
             let is_whole = |object: &Vec<u8>| blake3::hash(object) == *id.as_bytes();
             let object = match kept.remove(&id).filter(is_whole) {
@@ -61,9 +84,16 @@ impl Repository {
             match self.open_snapshot(&id, &object) {
                 Ok(mut snapshot) => {
                     snapshot.tags = notes.tags(&id, &snapshot.tags);
-                    let counts = marks.has_ended(snapshot.session);
+                    let session = snapshot.session;
                     let named = Named { id, snapshot, description: notes.description(&id) };
-                    if counts { &mut found.named } else { &mut found.unconfirmed }.push(named);
+                    if marks.has_ended(session) {
+                        found.named.push(named);
+                        continue;
+                    }
+                    if !marks.stands(session) {
+                        found.given_up.insert(id);
+                    }
+                    found.unconfirmed.push(named);
                 }
                 Err(e) => found.unreadable.push((id.to_hex(), e)),
             }
@@ -73,6 +103,19 @@ impl Repository {
         }
         found.named.sort_by_key(|n| (n.snapshot.taken_at, n.snapshot.sequence, n.id));
         Ok(found)
+    }
+
+    /// Each snapshot object, with the date that the storage gives it.
+    fn list_snapshots(&self) -> Result<BTreeMap<SnapshotId, Option<i64>>> {
+        let mut listed = BTreeMap::new();
+        for info in self.backend().list(ObjectKind::Snapshot, "") {
+            let info = info?;
+            // A name that is no id is nobody's object.
+            if let Ok(id) = info.key.name().parse() {
+                listed.insert(id, info.stored_at_secs);
+            }
+        }
+        Ok(listed)
     }
 
     fn fetch_snapshot(&self, id: &SnapshotId) -> Result<Option<Vec<u8>>> {
@@ -107,5 +150,49 @@ impl Repository {
         let key = ObjectKey::new(ObjectKind::Snapshot, id.to_hex());
         self.backend().put(&key, Body::Bytes(object.into()))?;
         Ok(id)
+    }
+
+    /// Forgets these snapshots: removes their objects, and nothing else. What only they needed is
+    /// found by the next sweep, as are the marks of their sessions.
+    ///
+    /// # Errors
+    ///
+    /// One could not be removed, or [`Interrupted`](ErrorKind::Interrupted); some of the others
+    /// are gone then.
+    pub fn forget(&self, ids: &[SnapshotId], interrupt: &Interrupt) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let done: Mutex<(Vec<SnapshotId>, Option<Error>)> = Mutex::default();
+        let lock = || done.lock().unwrap_or_else(PoisonError::into_inner);
+        thread::scope(|scope| {
+            for _ in 0..self.backend().connections().get().min(ids.len()) {
+                scope.spawn(|| {
+                    while let Some(id) = ids.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let removed = interrupt.check().and_then(|()| self.remove_snapshot(id));
+                        let mut done = lock();
+                        match removed {
+                            Ok(()) => done.0.push(*id),
+                            Err(error) => {
+                                done.1.get_or_insert(error);
+                                next.store(ids.len(), Ordering::Relaxed);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let (gone, failed) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !gone.is_empty() {
+            self.index().keep_snapshots(&[], &gone)?;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Removes one snapshot's object.
+    ///
+    /// # Errors
+    ///
+    /// What removing meets.
+    pub(crate) fn remove_snapshot(&self, id: &SnapshotId) -> Result<()> {
+        Ok(self.backend().remove(&ObjectKey::new(ObjectKind::Snapshot, id.to_hex()))?)
     }
 }

@@ -15,7 +15,7 @@ use crate::tree::PageRef;
 use serde::{Deserialize, Serialize};
 
 pub use codec::{SNAPSHOT_LEN_MAX, decode, encode};
-pub use select::{SelectError, Selector, select};
+pub use select::{SelectError, Selector, is_of, select};
 
 /// A state of a device or folder, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +127,16 @@ pub struct Named {
     pub snapshot: Snapshot,
     /// What somebody has said of it, in a sentence.
     pub description: Option<String>,
+}
+
+impl Origin {
+    /// `device` or `folder`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Origin::Folder { .. } => "folder",
+            Origin::Device(_) => "device",
+        }
+    }
 }
 
 impl Snapshot {

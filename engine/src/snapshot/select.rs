@@ -188,7 +188,9 @@ fn clock_time(text: &str) -> Option<ClockTime> {
     ClockTime::new(hour, minute, second, 0).ok()
 }
 
-fn is_of(origin: &Origin, of: &str) -> bool {
+/// Whether `of` names what a snapshot is of: a device's name or UDID, a host, a folder, or
+/// `HOST:FOLDER`.
+pub fn is_of(origin: &Origin, of: &str) -> bool {
     match origin {
         Origin::Device(device) => {
             device.udid.eq_ignore_ascii_case(of) || folded(&device.name) == folded(of)

@@ -3,6 +3,7 @@ mod backup;
 mod check;
 mod crash;
 mod damage;
+mod forget;
 mod hostile;
 mod mending;
 mod packs;

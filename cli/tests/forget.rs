@@ -95,7 +95,7 @@ impl Home {
     }
 
     fn json(&self, words: &[&str]) -> Vec<Value> {
-        let said = self.done(&[words, &["--json"]].concat());
+        let said = self.done(&[words, &["--json", "--no-progress"]].concat());
         said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 

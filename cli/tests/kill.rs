@@ -1,6 +1,6 @@
 //! `kill -9` at any moment of `snapshot` and `prune`: what was there stays whole.
 //!
-//! Twelve kills by default; as many as `DEVSNAP_KILLS` says for a long run, from the seed
+//! Eight kills by default; as many as `DEVSNAP_KILLS` says for a long run, from the seed
 //! `DEVSNAP_KILLS_SEED`:
 //! `DEVSNAP_KILLS=1000 cargo test -p devsnap --release --test kill -- --nocapture`
 #![allow(missing_docs)]
@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const PHONE: PhoneLike = PhoneLike { seed: 21, files: 150, total_bytes: 6 << 20 };
+const PHONE: PhoneLike = PhoneLike { seed: 21, files: 60, total_bytes: 2 << 20 };
 
 /// A folder that ages, a repository, and what each snapshot must hold.
 struct Scene {
@@ -148,7 +148,7 @@ fn number(variable: &str, default: u64) -> u64 {
 
 #[test]
 fn kill_9_at_any_moment_loses_no_snapshot_and_the_next_run_goes_on() {
-    let (kills, seed) = (number("DEVSNAP_KILLS", 12), number("DEVSNAP_KILLS_SEED", 1));
+    let (kills, seed) = (number("DEVSNAP_KILLS", 8), number("DEVSNAP_KILLS_SEED", 1));
     let mut scene = Scene::new(seed);
     for _ in 0..3 {
         scene.whole(&["snapshot", "data"]);

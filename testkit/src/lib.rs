@@ -3,6 +3,7 @@ pub mod backend_suite;
 pub mod backup_set;
 mod crash_backend;
 mod fault_backend;
+mod hooked_backend;
 mod memory_backend;
 pub mod phone_like;
 mod s3_server;
@@ -10,6 +11,7 @@ pub mod test_repository;
 
 pub use crash_backend::{CrashBackend, InFlight};
 pub use fault_backend::{Call, Effect, FaultBackend, When};
+pub use hooked_backend::HookedBackend;
 pub use memory_backend::MemoryBackend;
 pub use s3_server::S3Server;
 pub use test_repository::TestRepository;

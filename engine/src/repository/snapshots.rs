@@ -157,9 +157,10 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// One could not be removed, or [`Interrupted`](ErrorKind::Interrupted); some of the others
+    /// [`Denied`](ErrorKind::Denied) with a write-only key. One could not be removed, or [`Interrupted`](ErrorKind::Interrupted); some of the others
     /// are gone then.
     pub fn forget(&self, ids: &[SnapshotId], interrupt: &Interrupt) -> Result<()> {
+        self.require_full_key("forgetting")?;
         let next = AtomicUsize::new(0);
         let done: Mutex<(Vec<SnapshotId>, Option<Error>)> = Mutex::default();
         let lock = || done.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,5 @@
 //! What becomes of packs on their way: they end in time, and nobody waits for those that hang.
-use bytes::Bytes;
-use devsnap_engine::backend::{Backend, BackendError, Body, Listing, ObjectKey, ObjectKind};
+use devsnap_engine::backend::{Backend, ObjectKey, ObjectKind};
 use devsnap_engine::chunker::ChunkerParams;
 use devsnap_engine::error::ErrorKind;
 use devsnap_engine::interrupt::Interrupt;
@@ -9,102 +8,66 @@ use devsnap_engine::repository::{InitOptions, Repository, Unlock};
 use devsnap_engine::seal::KdfCost;
 use devsnap_engine::tree::TreeParams;
 use devsnap_testkit::test_repository::snapshot;
-use devsnap_testkit::{MemoryBackend, TestRepository};
+use devsnap_testkit::{HookedBackend, MemoryBackend, TestRepository};
 use std::fs;
-use std::num::NonZeroUsize;
-use std::ops::Range;
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Puts of data packs hang until they are let go, or for a minute.
-struct Hanging {
-    inner: MemoryBackend,
+#[derive(Default)]
+struct Gate {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    hang: bool,
+    is_shut: bool,
     hanging: usize,
     were_left: bool,
 }
 
 const AT_MOST: Duration = Duration::from_secs(60);
 
-impl Hanging {
-    fn new() -> Hanging {
-        Hanging { inner: MemoryBackend::new(), state: Mutex::default(), changed: Condvar::new() }
-    }
-
+impl Gate {
     fn set(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
     }
 
-    /// Waits while `until` is not so; whether it became so in time.
+    /// Waits until something is so; whether it became so in time.
     fn wait(&self, mut until: impl FnMut(&mut State) -> bool) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(state, AT_MOST, |state| !until(state));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
-}
 
-impl Backend for Hanging {
-    fn put(&self, key: &ObjectKey, body: Body) -> Result<(), BackendError> {
+    fn pass(&self, key: &ObjectKey) {
         if key.kind() == ObjectKind::DataPack {
             self.set(|state| state.hanging += 1);
-            if !self.wait(|state| !state.hang) {
+            if !self.wait(|state| !state.is_shut) {
                 self.set(|state| state.were_left = true);
             }
         }
-        self.inner.put(key, body)
-    }
-
-    fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
-        self.inner.get(key, range)
-    }
-
-    fn get_whole(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes, BackendError> {
-        self.inner.get_whole(key, max_bytes)
-    }
-
-    fn list<'a>(&'a self, kind: ObjectKind, prefix: &str) -> Listing<'a> {
-        self.inner.list(kind, prefix)
-    }
-
-    fn remove(&self, key: &ObjectKey) -> Result<(), BackendError> {
-        self.inner.remove(key)
-    }
-
-    fn connections(&self) -> NonZeroUsize {
-        self.inner.connections()
-    }
-
-    fn staging(&self) -> Option<&Path> {
-        self.inner.staging()
-    }
-
-    fn place(&self) -> String {
-        self.inner.place()
     }
 }
 
 #[test]
 fn a_run_stops_when_asked_though_its_uploads_hang() {
-    let backend = Arc::new(Hanging::new());
-    let here = TestRepository::over(backend.clone());
+    let gate = Arc::new(Gate::default());
+    let passes = gate.clone();
+    let backend = HookedBackend::new(Arc::new(MemoryBackend::new()));
+    let here = TestRepository::over(Arc::new(backend.before_put(move |key| passes.pass(key))));
     let folder = tempfile::tempdir().unwrap();
     let mut noise = vec![0; 3 << 20];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
     fs::write(folder.path().join("noise"), noise).unwrap();
     let repository = here.open().unwrap();
     let interrupt = Interrupt::new();
-    backend.set(|state| state.hang = true);
+    gate.set(|state| state.is_shut = true);
     let stopped = std::thread::scope(|scope| {
         let asks = scope.spawn(|| {
-            let began = backend.wait(|state| state.hanging > 0);
+            let began = gate.wait(|state| state.hanging > 0);
             interrupt.raise();
             began
         });
@@ -113,8 +76,10 @@ fn a_run_stops_when_asked_though_its_uploads_hang() {
         stopped
     });
     assert_eq!(stopped.kind(), ErrorKind::Interrupted);
-    backend.set(|state| state.hang = false);
-    assert!(backend.wait(|state| !state.were_left), "it waited for an upload");
+    gate.set(|state| {
+        assert!(!state.were_left, "it waited for an upload");
+        state.is_shut = false;
+    });
     drop(repository);
     here.snapshot(folder.path()).unwrap();
 }

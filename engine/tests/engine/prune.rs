@@ -1,8 +1,5 @@
 //! What no snapshot needs goes, and nothing else, whoever else is at work.
-use bytes::Bytes;
-use devsnap_engine::backend::{
-    Backend, BackendError, BackendErrorKind, Body, Listing, ObjectKey, ObjectKind,
-};
+use devsnap_engine::backend::{Backend, BackendErrorKind, ObjectKey, ObjectKind};
 use devsnap_engine::check::{CheckOptions, check};
 use devsnap_engine::error::{ErrorKind, Result};
 use devsnap_engine::interrupt::Interrupt;
@@ -12,10 +9,10 @@ use devsnap_engine::repository::{Repository, Session};
 use devsnap_engine::snapshot::Snapshot;
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{Held, held, held_by_disk};
-use devsnap_testkit::{Call, Effect, FaultBackend, MemoryBackend, TestRepository, When};
+use devsnap_testkit::{
+    Call, Effect, FaultBackend, HookedBackend, MemoryBackend, TestRepository, When,
+};
 use std::fs;
-use std::num::NonZeroUsize;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -315,48 +312,6 @@ fn marks_of_sessions_are_tidied_and_the_ends_of_kept_snapshots_stay() {
     days.assert_whole(&[2], "its end still confirms it");
 }
 
-/// Fences every open session as soon as a snapshot is put: a sweeper that takes a run for dead.
-struct Impatient {
-    inner: Arc<MemoryBackend>,
-    /// What the sweeper does before the run goes on.
-    sweeps: Box<dyn Fn() + Send + Sync>,
-    times: AtomicUsize,
-}
-
-impl Backend for Impatient {
-    fn put(&self, key: &ObjectKey, body: Body) -> Result<(), BackendError> {
-        self.inner.put(key, body)?;
-        if key.kind() == ObjectKind::Snapshot && self.times.fetch_add(1, Ordering::SeqCst) == 0 {
-            (self.sweeps)();
-        }
-        Ok(())
-    }
-
-    fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
-        self.inner.get(key, range)
-    }
-
-    fn get_whole(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes, BackendError> {
-        self.inner.get_whole(key, max_bytes)
-    }
-
-    fn list<'a>(&'a self, kind: ObjectKind, prefix: &str) -> Listing<'a> {
-        self.inner.list(kind, prefix)
-    }
-
-    fn remove(&self, key: &ObjectKey) -> Result<(), BackendError> {
-        self.inner.remove(key)
-    }
-
-    fn connections(&self) -> NonZeroUsize {
-        self.inner.connections()
-    }
-
-    fn place(&self) -> String {
-        self.inner.place()
-    }
-}
-
 #[test]
 fn a_run_that_was_taken_for_dead_looks_again_and_confirms_its_snapshot() {
     let days = Days::new();
@@ -368,12 +323,14 @@ fn a_run_that_was_taken_for_dead_looks_again_and_confirms_its_snapshot() {
         let swept = run(&sweeper.open().unwrap(), &now).unwrap();
         assert_eq!(swept.fenced.len(), 1);
     };
-    let impatient = Arc::new(Impatient {
-        inner: days.memory.clone(),
-        sweeps: Box::new(sweeps),
-        times: AtomicUsize::new(0),
+    // A sweeper that takes the run for dead just when its snapshot is there, once.
+    let times = AtomicUsize::new(0);
+    let impatient = HookedBackend::new(days.memory.clone()).after_put(move |key| {
+        if key.kind() == ObjectKind::Snapshot && times.fetch_add(1, Ordering::SeqCst) == 0 {
+            sweeps();
+        }
     });
-    let computer = TestRepository::existing(impatient);
+    let computer = TestRepository::existing(Arc::new(impatient));
     let folder = tempfile::tempdir().unwrap();
     PHONE.write(folder.path()).unwrap();
     let made = computer.snapshot(folder.path()).unwrap().named.snapshot;

@@ -1,0 +1,76 @@
+//! A backend that tells somebody of its puts: for tests in which something happens just then.
+use devsnap_engine::backend::{Backend, BackendError, Body, Listing, ObjectKey, ObjectKind};
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+type Hook = Box<dyn Fn(&ObjectKey) + Send + Sync>;
+
+/// Does all that the backend in it does.
+pub struct HookedBackend {
+    inner: Arc<dyn Backend>,
+    before_put: Hook,
+    after_put: Hook,
+}
+
+impl HookedBackend {
+    /// Calls nobody yet.
+    pub fn new(inner: Arc<dyn Backend>) -> Self {
+        let nobody = || -> Hook { Box::new(|_| ()) };
+        HookedBackend { inner, before_put: nobody(), after_put: nobody() }
+    }
+
+    /// Calls `hook` before each put; the put waits for it.
+    #[must_use]
+    pub fn before_put(mut self, hook: impl Fn(&ObjectKey) + Send + Sync + 'static) -> Self {
+        self.before_put = Box::new(hook);
+        self
+    }
+
+    /// Calls `hook` after each put that succeeded, before its caller is told.
+    #[must_use]
+    pub fn after_put(mut self, hook: impl Fn(&ObjectKey) + Send + Sync + 'static) -> Self {
+        self.after_put = Box::new(hook);
+        self
+    }
+}
+
+impl Backend for HookedBackend {
+    fn put(&self, key: &ObjectKey, body: Body) -> Result<(), BackendError> {
+        (self.before_put)(key);
+        self.inner.put(key, body)?;
+        (self.after_put)(key);
+        Ok(())
+    }
+
+    fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
+        self.inner.get(key, range)
+    }
+
+    fn get_whole(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes, BackendError> {
+        self.inner.get_whole(key, max_bytes)
+    }
+
+    fn list<'a>(&'a self, kind: ObjectKind, prefix: &str) -> Listing<'a> {
+        self.inner.list(kind, prefix)
+    }
+
+    fn remove(&self, key: &ObjectKey) -> Result<(), BackendError> {
+        self.inner.remove(key)
+    }
+
+    fn connections(&self) -> NonZeroUsize {
+        self.inner.connections()
+    }
+
+    fn staging(&self) -> Option<&Path> {
+        self.inner.staging()
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}

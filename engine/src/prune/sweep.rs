@@ -101,11 +101,16 @@ impl Run<'_> {
         self.interrupt.check()?;
         self.progress.phase(Phase::Finishing);
         let index = self.repository.index();
+        // What the store has lost frees nothing.
+        let lost = index.standings().into_iter().flatten().filter(|standing| standing.missing);
+        let lost: BTreeSet<PackId> = lost.map(|standing| standing.pack.id).collect();
         let mut packs: Vec<(PackId, Option<PackKind>)> = Vec::new();
         for id in condemned {
             let known = index.live_pack(id);
-            report.removed_packs += u64::from(known.is_some());
-            report.removed_bytes += known.map_or(0, |pack| pack.pack_len);
+            if !lost.contains(id) {
+                report.removed_packs += u64::from(known.is_some());
+                report.removed_bytes += known.map_or(0, |pack| pack.pack_len);
+            }
             packs.push((*id, known.map(|pack| pack.header.kind)));
         }
         let tombstones = condemned.iter().copied().collect();

@@ -61,7 +61,8 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The modules of the engine that `code` names, comments and tests left out.
 fn imports(code: &str) -> BTreeSet<String> {
-    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    // Only tests that stand here; `mod tests;` has a file of its own.
+    let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let code: String =
         code.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let word = |text: &str| -> String {

@@ -14,6 +14,10 @@ const MERGED: usize = 8;
 /// one below.
 const LOWEST_LEVEL_BYTES: u64 = 32 << 10;
 
+/// Segments from this size on stay as they are, in bytes: merged segments are closed at about 10
+/// MiB, so merging large ones would write them again, no fewer, with every prune.
+const LARGE_BYTES: u64 = 4 << 20;
+
 /// Merges segments of equal size where there are many (rule 20 of `docs/crash-safety.md`: the
 /// merged one is there before the others go, and tombstones are carried over for ever). Rows of
 /// packs that tombstones bury are left out: no view has them. How many segments went.
@@ -25,8 +29,8 @@ pub(super) fn merge(repository: &Repository, interrupt: &Interrupt) -> Result<u6
     let mut levels: BTreeMap<u32, Vec<SegmentId>> = BTreeMap::new();
     for listed in repository.backend().list(ObjectKind::IndexSegment, "") {
         let listed = listed?;
-        if let Ok(id) = listed.key.name().parse() {
-            levels.entry(level_of(listed.size_bytes)).or_default().push(id);
+        if let (Ok(id), Some(level)) = (listed.key.name().parse(), level_of(listed.size_bytes)) {
+            levels.entry(level).or_default().push(id);
         }
     }
     let mut went = 0;
@@ -36,9 +40,10 @@ pub(super) fn merge(repository: &Repository, interrupt: &Interrupt) -> Result<u6
     Ok(went)
 }
 
-fn level_of(size_bytes: u64) -> u32 {
+/// `None` for one that is large enough.
+fn level_of(size_bytes: u64) -> Option<u32> {
     let times = size_bytes.div_ceil(LOWEST_LEVEL_BYTES).max(1);
-    times.ilog(MERGED as u64)
+    (size_bytes < LARGE_BYTES).then(|| times.ilog(MERGED as u64))
 }
 
 fn merge_these(
@@ -102,9 +107,11 @@ mod tests {
 
     #[test]
     fn a_merged_segment_is_of_a_higher_level_than_its_parts() {
-        for bytes in [1, 1000, LOWEST_LEVEL_BYTES, LOWEST_LEVEL_BYTES + 1, 10 << 20] {
+        for bytes in [1, 1000, LOWEST_LEVEL_BYTES, LOWEST_LEVEL_BYTES + 1, LARGE_BYTES - 1] {
             let merged = bytes.max(LOWEST_LEVEL_BYTES) * MERGED as u64;
-            assert!(level_of(merged) > level_of(bytes), "{bytes}");
+            let (before, after) = (level_of(bytes), level_of(merged));
+            assert!(before.is_some() && (after.is_none() || after > before), "{bytes}");
         }
+        assert_eq!(level_of(LARGE_BYTES), None, "large ones are not written again and again");
     }
 }

@@ -76,8 +76,9 @@ pub struct PruneReport {
 ///
 /// Nothing that a snapshot needs is lost, whatever the error.
 ///
-/// - [`Damaged`](ErrorKind::Damaged): a snapshot, a tree page or a mark cannot be read, or a blob that a snapshot needs is in no pack. What is not seen to be needed must not be
-///   taken for unneeded, so nothing is deleted.
+/// - [`Damaged`](ErrorKind::Damaged): a snapshot, a tree page or a mark cannot be read, or a blob
+///   that a snapshot needs is in no pack. What is not seen to be needed must not be taken for
+///   unneeded, so nothing is deleted.
 /// - [`Denied`](ErrorKind::Denied) with a write-only key.
 /// - [`Interrupted`](ErrorKind::Interrupted).
 /// - what storing, reading the store and this computer's disk meet.
@@ -118,16 +119,13 @@ struct Run<'a> {
 struct Roots {
     walked: HashSet<crate::id::SnapshotId>,
     reach: Reach,
-    damaged_segments: BTreeSet<ObjectKey>,
+    /// As they were when this run began.
+    damaged_segments: Option<BTreeSet<ObjectKey>>,
 }
 
 impl Roots {
     fn new(scratch: &std::path::Path) -> Self {
-        Roots {
-            walked: HashSet::new(),
-            reach: Reach::new(scratch),
-            damaged_segments: BTreeSet::new(),
-        }
+        Roots { walked: HashSet::new(), reach: Reach::new(scratch), damaged_segments: None }
     }
 }
 
@@ -163,7 +161,12 @@ impl Run<'_> {
         if !damaged.is_empty() {
             // Tombstones may be among what is lost: packs that are gone must not pass for stored.
             self.repository.note_missing_packs()?;
-            roots.damaged_segments.extend(damaged);
+        }
+        let known = roots.damaged_segments.get_or_insert_with(|| damaged.clone());
+        if let Some(new) = damaged.difference(known).next() {
+            // What it listed has not been listed again by this run.
+            return Err(Error::new(ErrorKind::Damaged, format!("reading {new}"))
+                .because("it was damaged while this was under way; run again"));
         }
         for (named, gaps) in [
             (&snapshots.named, reach::Gaps::Refused),
@@ -180,12 +183,14 @@ impl Run<'_> {
 
     /// Marks first, then the index. Answers with segments that are damaged: the packs they listed
     /// have been read themselves.
-    fn level(&self) -> Result<Vec<ObjectKey>> {
+    fn level(&self) -> Result<BTreeSet<ObjectKey>> {
         let level = self.repository.bring_level()?;
-        let mut damaged = Vec::new();
+        let mut damaged = BTreeSet::new();
         for (name, error) in level.unreadable_segments {
             match error.kind() {
-                ErrorKind::Damaged => damaged.push(ObjectKey::new(ObjectKind::IndexSegment, name)),
+                ErrorKind::Damaged => {
+                    damaged.insert(ObjectKey::new(ObjectKind::IndexSegment, name));
+                }
                 // Superseded since it was listed.
                 ErrorKind::NotFound => {}
                 kind => {
@@ -197,12 +202,21 @@ impl Run<'_> {
         Ok(damaged)
     }
 
-    /// Damaged segments go once other ones list the packs that they listed.
+    /// Damaged segments go once other ones list the packs that they listed; unless they open when
+    /// they are read once more, since what was damaged may have been the reading.
     fn remove_damaged_segments(&self, roots: &Roots) -> Result<u64> {
-        for segment in &roots.damaged_segments {
-            self.repository.backend().remove(segment)?;
+        let mut removed = 0;
+        for segment in roots.damaged_segments.iter().flatten() {
+            let Ok(id) = segment.name().parse() else { continue };
+            match self.repository.read_segment(&id) {
+                Err(error) if error.kind() == ErrorKind::Damaged => {
+                    self.repository.backend().remove(segment)?;
+                    removed += 1;
+                }
+                _ => {}
+            }
         }
-        Ok(roots.damaged_segments.len() as u64)
+        Ok(removed)
     }
 }
 

@@ -2,16 +2,14 @@
 use super::copy::Copier;
 use super::usage::Endangered;
 use super::{PruneReport, Roots, Run, refuse_lost};
-use crate::backend::{Backend, BackendError, ObjectKey};
-use crate::error::{Error, Result};
+use crate::backend::ObjectKey;
+use crate::error::Result;
 use crate::id::{PackId, SessionId};
 use crate::index::IndexSegment;
 use crate::pack::PackKind;
 use crate::progress::Phase;
 use crate::repository::{OpenSession, SessionMarks, SweepMark};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// Packs that one mark names at most.
 const MARK_PACKS_MAX: usize = 500_000;
@@ -104,51 +102,23 @@ impl Run<'_> {
         // What the store has lost frees nothing.
         let lost = index.standings().into_iter().flatten().filter(|standing| standing.missing);
         let lost: BTreeSet<PackId> = lost.map(|standing| standing.pack.id).collect();
-        let mut packs: Vec<(PackId, Option<PackKind>)> = Vec::new();
+        let mut keys = Vec::new();
         for id in condemned {
             let known = index.live_pack(id);
             if !lost.contains(id) {
                 report.removed_packs += u64::from(known.is_some());
                 report.removed_bytes += known.map_or(0, |pack| pack.pack_len);
             }
-            packs.push((*id, known.map(|pack| pack.header.kind)));
+            // One that only another sweeper knew may be of either kind.
+            let kinds =
+                known.map_or(vec![PackKind::Data, PackKind::Meta], |pack| vec![pack.header.kind]);
+            keys.extend(
+                kinds.into_iter().map(|kind| ObjectKey::new(kind.object_kind(), id.to_hex())),
+            );
         }
         let tombstones = condemned.iter().copied().collect();
         self.repository.put_segment(&IndexSegment { packs: Vec::new(), tombstones })?;
         self.repository.forget_adopted(condemned);
-        remove_all(self.repository.backend(), &packs)
-    }
-}
-
-/// Removes packs, several at a time. One of unknown kind is removed under both.
-fn remove_all(backend: &dyn Backend, packs: &[(PackId, Option<PackKind>)]) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let failed: Mutex<Option<BackendError>> = Mutex::new(None);
-    let remove = |id: &PackId, kind: PackKind| {
-        backend.remove(&ObjectKey::new(kind.object_kind(), id.to_hex()))
-    };
-    let threads = backend.connections().get().min(packs.len());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((id, kind)) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let removed = match kind {
-                        Some(kind) => remove(id, *kind),
-                        None => {
-                            remove(id, PackKind::Data).and_then(|()| remove(id, PackKind::Meta))
-                        }
-                    };
-                    if let Err(error) = removed {
-                        next.store(packs.len(), Ordering::Relaxed);
-                        let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                        failed.get_or_insert(error);
-                    }
-                }
-            });
-        }
-    });
-    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        None => Ok(()),
-        Some(error) => Err(Error::from(error)),
+        self.repository.remove_objects(&keys, self.interrupt).1
     }
 }

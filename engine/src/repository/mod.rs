@@ -10,6 +10,7 @@ mod level;
 mod meta_cache;
 mod notes;
 mod read;
+mod removal;
 mod session;
 mod snapshots;
 mod view;

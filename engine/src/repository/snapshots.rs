@@ -8,9 +8,6 @@ use crate::retention::Candidate;
 use crate::seal::{open_object, seal_object};
 use crate::snapshot::{Named, SNAPSHOT_LEN_MAX, Snapshot, decode, encode};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 /// The longest stored snapshot, in bytes.
 const OBJECT_LEN_MAX: u64 = SNAPSHOT_LEN_MAX as u64 + 1024;
@@ -119,8 +116,7 @@ impl Repository {
     }
 
     fn fetch_snapshot(&self, id: &SnapshotId) -> Result<Option<Vec<u8>>> {
-        let key = ObjectKey::new(ObjectKind::Snapshot, id.to_hex());
-        match self.backend().get_whole(&key, OBJECT_LEN_MAX) {
+        match self.backend().get_whole(&key_of(id), OBJECT_LEN_MAX) {
             Ok(object) => Ok(Some(object.to_vec())),
             // Forgotten since it was listed.
             Err(e) if e.kind == BackendErrorKind::NotFound => Ok(None),
@@ -147,8 +143,7 @@ impl Repository {
         let bytes = encode(snapshot, keys.repository(), &keys.signer);
         let object = seal_object(keys, ObjectKind::Snapshot, &bytes)?;
         let id = SnapshotId::from_bytes(*blake3::hash(&object).as_bytes());
-        let key = ObjectKey::new(ObjectKind::Snapshot, id.to_hex());
-        self.backend().put(&key, Body::Bytes(object.into()))?;
+        self.backend().put(&key_of(&id), Body::Bytes(object.into()))?;
         Ok(id)
     }
 
@@ -161,31 +156,13 @@ impl Repository {
     /// are gone then.
     pub fn forget(&self, ids: &[SnapshotId], interrupt: &Interrupt) -> Result<()> {
         self.require_full_key("forgetting")?;
-        let next = AtomicUsize::new(0);
-        let done: Mutex<(Vec<SnapshotId>, Option<Error>)> = Mutex::default();
-        let lock = || done.lock().unwrap_or_else(PoisonError::into_inner);
-        thread::scope(|scope| {
-            for _ in 0..self.backend().connections().get().min(ids.len()) {
-                scope.spawn(|| {
-                    while let Some(id) = ids.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let removed = interrupt.check().and_then(|()| self.remove_snapshot(id));
-                        let mut done = lock();
-                        match removed {
-                            Ok(()) => done.0.push(*id),
-                            Err(error) => {
-                                done.1.get_or_insert(error);
-                                next.store(ids.len(), Ordering::Relaxed);
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        let (gone, failed) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let keys: Vec<ObjectKey> = ids.iter().map(key_of).collect();
+        let (gone, removed) = self.remove_objects(&keys, interrupt);
         if !gone.is_empty() {
+            let gone: Vec<SnapshotId> = gone.into_iter().map(|place| ids[place]).collect();
             self.index().keep_snapshots(&[], &gone)?;
         }
-        failed.map_or(Ok(()), Err)
+        removed
     }
 
     /// Removes one snapshot's object.
@@ -194,6 +171,10 @@ impl Repository {
     ///
     /// What removing meets.
     pub(crate) fn remove_snapshot(&self, id: &SnapshotId) -> Result<()> {
-        Ok(self.backend().remove(&ObjectKey::new(ObjectKind::Snapshot, id.to_hex()))?)
+        Ok(self.backend().remove(&key_of(id))?)
     }
+}
+
+fn key_of(id: &SnapshotId) -> ObjectKey {
+    ObjectKey::new(ObjectKind::Snapshot, id.to_hex())
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The engine's rooms, lowest floor first; on one floor, a room may import from rooms to its left.
 const FLOORS: &[&[&str]] = &[
-    &["codec", "id", "error", "path", "node"],
+    &["codec", "id", "error", "path", "node", "uncached"],
     &["interrupt", "progress", "backend", "reader", "source", "target"],
     &["folder"],
     &["chunker", "seal", "pack", "tree", "snapshot", "retention"],

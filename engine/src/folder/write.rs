@@ -9,12 +9,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::node::NodeKind;
 use crate::path::TreePath;
 use crate::target::{FileTicket, Present, Restored, Target};
+use crate::uncached;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -293,7 +293,7 @@ impl Target for FolderTarget {
             }
         }
         let open = self.descriptor(file).map_err(broken)?;
-        open.write_all_at(bytes, offset).map_err(|e| Error::local(doing, e))
+        uncached::write_all_at(&open, bytes, offset).map_err(|e| Error::local(doing, e))
     }
 
     fn finish_file(&self, file: FileTicket, restored: &Restored<'_>) -> Result<Vec<String>> {

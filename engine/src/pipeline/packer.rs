@@ -7,9 +7,10 @@ use crate::error::{Error, Result};
 use crate::id::{BlobId, PackId};
 use crate::index::IndexedPack;
 use crate::pack::{PackBuilder, Place, Rounding};
+use crate::uncached;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use tempfile::{NamedTempFile, TempPath};
 
 /// Blobs of a block: name, offset in its plaintext, length.
@@ -47,7 +48,11 @@ pub(super) struct Finished {
 
 /// A pack that is being written.
 struct Filling {
-    file: BufWriter<NamedTempFile>,
+    file: NamedTempFile,
+    /// Written so far.
+    len_bytes: u64,
+    /// Whether the file becomes the object itself; else it is read once more, to be sent.
+    is_final: bool,
     hasher: blake3::Hasher,
     next: u32,
     early: BTreeMap<u32, Block>,
@@ -106,11 +111,14 @@ const DOING: &str = "writing a pack to a temporary file";
 
 impl Filling {
     fn begin(shared: &Shared) -> Result<Self> {
-        let folder = shared.repository.backend().staging().unwrap_or(&shared.scratch);
+        let staging = shared.repository.backend().staging();
+        let folder = staging.unwrap_or(&shared.scratch);
         let file = tempfile::Builder::new().prefix(STAGED_PACK_PREFIX).tempfile_in(folder);
         let file = file.map_err(|e| Error::local(DOING, e))?;
         Ok(Filling {
-            file: BufWriter::with_capacity(256 << 10, file),
+            file,
+            len_bytes: 0,
+            is_final: staging.is_some(),
             hasher: blake3::Hasher::new(),
             next: 0,
             early: BTreeMap::new(),
@@ -121,7 +129,14 @@ impl Filling {
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.hasher.update(bytes);
-        self.file.write_all(bytes).map_err(|e| Error::local(DOING, e))
+        let (file, at) = (self.file.as_file(), self.len_bytes);
+        let written = match self.is_final {
+            true => uncached::write_all_at(file, bytes, at),
+            false => file.write_all_at(bytes, at),
+        };
+        written.map_err(|e| Error::local(DOING, e))?;
+        self.len_bytes += bytes.len() as u64;
+        Ok(())
     }
 
     fn append(&mut self, block: Block) -> Result<()> {
@@ -146,8 +161,7 @@ impl Filling {
         let ending = builder.finish(shared.repository.keys(), rounding)?;
         self.write(&ending.bytes)?;
         let id = PackId::from_bytes(*self.hasher.finalize().as_bytes());
-        let file = self.file.into_inner().map_err(|e| Error::local(DOING, e.into_error()))?;
         let pack = IndexedPack { id, header, pack_len: ending.pack_len, footer: ending.footer };
-        Ok(Finished { file: file.into_temp_path(), pack })
+        Ok(Finished { file: self.file.into_temp_path(), pack })
     }
 }

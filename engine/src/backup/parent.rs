@@ -24,6 +24,8 @@ impl Lineage {
     /// Inheriting is reuse: while sweepers have marked packs, or packs are lost, the parent's tree
     /// is walked, and a parent that needs one of them is not used. Then everything is read anew,
     /// and stored as far as no sound pack has it.
+    ///
+    /// A station's parent is one of its own, if it has kept that one's pages: it reads no others.
     pub(super) fn find(
         repository: &Repository,
         origin: &Origin,
@@ -47,7 +49,10 @@ impl Lineage {
             .max_by_key(|named| named.snapshot.sequence);
         let (sequence, previous) = last
             .map_or((0, None), |named| (named.snapshot.sequence.saturating_add(1), Some(named.id)));
-        let parent = match found.named.iter().rev().find(|n| is_parent(n, origin)) {
+        let may_read =
+            |named: &Named| !repository.is_write_only() || named.snapshot.writer == writer;
+        let mut parents = found.named.iter().rev().filter(|n| is_parent(n, origin) && may_read(n));
+        let parent = match parents.next() {
             Some(named) if is_reliable(repository, named, interrupt)? => Some(named.clone()),
             _ => None,
         };
@@ -70,7 +75,7 @@ fn is_parent(named: &Named, origin: &Origin) -> bool {
 
 /// Whether all that the snapshot needs lies in packs that are whole and that nobody has condemned.
 fn is_reliable(repository: &Repository, named: &Named, interrupt: &Interrupt) -> Result<bool> {
-    if !repository.index().has_unreliable() {
+    if !repository.is_write_only() && !repository.index().has_unreliable() {
         return Ok(true);
     }
     let mut reliable = true;
@@ -79,6 +84,12 @@ fn is_reliable(repository: &Repository, named: &Named, interrupt: &Interrupt) ->
     let need = |id| -> Result<()> {
         interrupt.check()?;
         index.locate_reliable(&id)?.map(|_| ()).ok_or_else(lost)
+    };
+    let is_loss = |e: &Error| match e.kind() {
+        ErrorKind::NotFound | ErrorKind::Damaged => true,
+        // A page that a station has not kept.
+        ErrorKind::Denied => repository.is_write_only(),
+        _ => false,
     };
     let mut pages = Vec::new();
     let walked = walk(
@@ -103,9 +114,7 @@ fn is_reliable(repository: &Repository, named: &Named, interrupt: &Interrupt) ->
     );
     for result in std::iter::once(walked).chain(pages.into_iter().map(need)) {
         match result {
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Damaged) => {
-                reliable = false;
-            }
+            Err(e) if is_loss(&e) => reliable = false,
             other => other?,
         }
     }

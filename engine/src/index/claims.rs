@@ -1,6 +1,7 @@
 //! Who stores a blob: decided once, in one step, under one lock.
+use super::packs::PackList;
 use super::tables::Spot;
-use super::{Index, IndexedPack, known, spots};
+use super::{Index, IndexSegment, IndexedPack, known, spots};
 use crate::error::Result;
 use crate::id::{BlobId, SegmentId};
 use std::collections::HashMap;
@@ -72,13 +73,27 @@ impl Index {
     ///
     /// The file could not be written.
     pub fn record_pack(&self, pack: &IndexedPack) -> Result<()> {
+        self.record(pack, PackList::add_own)
+    }
+
+    /// Notes that `pack` was found in the store, where anybody may have put it: it can be read, and
+    /// nothing new is built on it.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written.
+    pub fn record_found_pack(&self, pack: &IndexedPack) -> Result<()> {
+        self.record(pack, PackList::add_found)
+    }
+
+    fn record(&self, pack: &IndexedPack, add: fn(&mut PackList, u32)) -> Result<()> {
         let number = {
             let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
             let (number, new) = packs.number_of(known(pack));
             if new {
                 self.write(&[(number, known(pack))], &mut [], &[], &[])?;
             }
-            packs.add_own(number);
+            add(&mut packs, number);
             number
         };
         let full = {
@@ -113,11 +128,12 @@ impl Index {
     /// # Errors
     ///
     /// The file could not be written.
-    pub fn record_own_segment(&self, id: SegmentId, packs: &[IndexedPack]) -> Result<()> {
+    pub fn record_own_segment(&self, id: SegmentId, segment: &IndexSegment) -> Result<()> {
         self.flush_rows()?;
         let mut list = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        let numbers = packs.iter().map(|pack| list.number_of(known(pack)).0).collect();
-        let refers = super::Refers { packs: numbers, tombstones: Vec::new() };
+        let packs = segment.packs.iter().map(|pack| list.number_of(known(pack)).0).collect();
+        let (tombstones, is_hearsay) = (segment.tombstones.clone(), segment.is_hearsay);
+        let refers = super::Refers { packs, tombstones, is_hearsay };
         self.write(&[], &mut [], &[(id, refers.clone())], &[])?;
         list.add_segment(id, refers);
         Ok(())

@@ -12,6 +12,7 @@ mod claims;
 mod doubt;
 mod files;
 mod packs;
+mod pages;
 mod segment;
 mod tables;
 
@@ -183,7 +184,11 @@ impl Index {
         let mut rows: Vec<BlobRow> = Vec::new();
         let mut all_refers = Vec::new();
         for (id, segment) in added {
-            let mut refers = Refers { packs: Vec::new(), tombstones: segment.tombstones.clone() };
+            let mut refers = Refers {
+                packs: Vec::new(),
+                tombstones: segment.tombstones.clone(),
+                is_hearsay: segment.is_hearsay,
+            };
             for pack in &segment.packs {
                 let (number, new) = packs.number_of(known(pack));
                 if new {
@@ -459,6 +464,7 @@ fn set_up(database: &Database, repository: RepositoryId) -> Result<()> {
         local!(DOING, write.open_table(SEGMENTS))?;
         local!(DOING, write.open_table(SNAPSHOTS))?;
         local!(DOING, write.open_table(tables::FILES))?;
+        local!(DOING, write.open_table(tables::PAGES))?;
         let mut meta = local!(DOING, write.open_table(META))?;
         local!(DOING, meta.insert(b"schema".as_slice(), SCHEMA))?;
         let id = repository.as_bytes().as_slice();
@@ -472,7 +478,7 @@ fn remove(file: &Path) -> Result<()> {
 }
 
 /// Makes a folder that only its owner can look into.
-fn make_private_folder(folder: &Path) -> Result<()> {
+pub(crate) fn make_private_folder(folder: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);

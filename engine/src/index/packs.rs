@@ -10,9 +10,13 @@ pub(super) struct PackList {
     numbers: HashMap<PackId, u32>,
     pub(super) segments: BTreeMap<SegmentId, Refers>,
     listed: HashSet<u32>,
+    /// Those of them that somebody vouches for who may be relied on.
+    vouched: HashSet<u32>,
     buried: HashSet<PackId>,
     /// Packs of this process that no segment lists yet.
     own: HashSet<u32>,
+    /// Packs that no segment lists, found by this process, and that anybody may have stored.
+    found: HashSet<u32>,
     /// Packs that a sweeper has marked: readable, and never to be relied on by what is written.
     condemned: HashSet<PackId>,
     /// Packs that the store has lost, wholly or in part, and that nothing can be built on.
@@ -40,6 +44,9 @@ impl PackList {
 
     pub(super) fn add_segment(&mut self, id: SegmentId, refers: Refers) {
         self.listed.extend(&refers.packs);
+        if !refers.is_hearsay {
+            self.vouched.extend(&refers.packs);
+        }
         self.buried.extend(&refers.tombstones);
         self.segments.insert(id, refers);
     }
@@ -59,12 +66,18 @@ impl PackList {
 
     fn settle(&mut self) {
         self.listed = self.segments.values().flat_map(|refers| &refers.packs).copied().collect();
+        let vouched = self.segments.values().filter(|refers| !refers.is_hearsay);
+        self.vouched = vouched.flat_map(|refers| &refers.packs).copied().collect();
         let buried = self.segments.values().flat_map(|refers| &refers.tombstones);
         self.buried = buried.copied().collect();
     }
 
     pub(super) fn add_own(&mut self, pack: u32) {
         self.own.insert(pack);
+    }
+
+    pub(super) fn add_found(&mut self, pack: u32) {
+        self.found.insert(pack);
     }
 
     pub(super) fn set_condemned(&mut self, packs: HashSet<PackId>) {
@@ -79,6 +92,12 @@ impl PackList {
     pub(super) fn has_unreliable(&self) -> bool {
         let both = self.condemned.iter().chain(&self.unsound);
         both.into_iter().any(|id| self.live_by_id(id).is_some())
+            || self.listed.iter().chain(&self.found).any(|pack| self.is_hearsay(*pack))
+    }
+
+    /// Whether the pack can be read, and is known from nobody who may be relied on.
+    fn is_hearsay(&self, pack: u32) -> bool {
+        !self.vouched.contains(&pack) && !self.own.contains(&pack) && self.live(pack).is_some()
     }
 
     pub(super) fn is_buried(&self, id: &PackId) -> bool {
@@ -88,7 +107,8 @@ impl PackList {
     /// The pack, if blobs may be read from it.
     pub(super) fn live(&self, pack: u32) -> Option<&KnownPack> {
         let known = self.known.get(pack as usize)?;
-        let stands = self.listed.contains(&pack) || self.own.contains(&pack);
+        let standing = [&self.listed, &self.own, &self.found];
+        let stands = standing.into_iter().any(|packs| packs.contains(&pack));
         (stands && !self.buried.contains(&known.id)).then_some(known)
     }
 
@@ -98,7 +118,8 @@ impl PackList {
 
     /// Whether what is written now may rely on the pack.
     pub(super) fn is_reliable(&self, pack: u32) -> bool {
-        self.live(pack).is_some_and(|known| {
+        let is_vouched = self.vouched.contains(&pack) || self.own.contains(&pack);
+        self.live(pack).filter(|_| is_vouched).is_some_and(|known| {
             !self.condemned.contains(&known.id) && !self.unsound.contains(&known.id)
         })
     }
@@ -138,14 +159,35 @@ mod tests {
         let mut list = PackList::default();
         let (first, new) = list.number_of(pack(1));
         assert!(new && list.live(first).is_none(), "a number alone is no life");
-        list.add_segment(segment(1), Refers { packs: vec![first], tombstones: vec![] });
-        list.add_segment(segment(2), Refers { packs: vec![first], tombstones: vec![] });
+        let lists_it = Refers { packs: vec![first], ..Refers::default() };
+        list.add_segment(segment(1), lists_it.clone());
+        list.add_segment(segment(2), lists_it);
         list.drop_segments(&[segment(1)]);
         assert!(list.live(first).is_some(), "another segment lists it");
-        list.add_segment(segment(3), Refers { packs: vec![], tombstones: vec![pack(1).id] });
+        let buries_it = Refers { tombstones: vec![pack(1).id], ..Refers::default() };
+        list.add_segment(segment(3), buries_it);
         assert!(list.live(first).is_none());
         list.add_own(first);
         assert!(list.live(first).is_none(), "buried stays buried");
+    }
+
+    #[test]
+    fn what_is_known_from_hearsay_is_read_and_not_relied_on_until_somebody_vouches_for_it() {
+        let mut list = PackList::default();
+        let (first, _) = list.number_of(pack(1));
+        let (second, _) = list.number_of(pack(2));
+        list.add_found(first);
+        let hearsay = Refers { packs: vec![second], is_hearsay: true, ..Refers::default() };
+        list.add_segment(segment(1), hearsay);
+        for number in [first, second] {
+            assert!(list.live(number).is_some() && !list.is_reliable(number));
+        }
+        assert!(list.has_unreliable());
+        let vouched = Refers { packs: vec![first, second], ..Refers::default() };
+        list.add_segment(segment(2), vouched);
+        assert!(list.is_reliable(first) && list.is_reliable(second) && !list.has_unreliable());
+        list.drop_segments(&[segment(2)]);
+        assert!(list.live(second).is_some() && !list.is_reliable(second));
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! |---|---|---|
 //! | `blobs` | blob id (32), pack number (4, big-endian) | block offset, stored length, raw length, ordinal, offset in the block, length (6 × 4) |
 //! | `packs` | pack number (4) | pack id (32), header (124), length (8) |
-//! | `segments` | segment id (32) | numbers of the packs it lists, behind their count; ids of the packs it buries |
+//! | `segments` | segment id (32) | 1 if it is hearsay; numbers of the packs it lists, behind their count; ids of the packs it buries |
 //! | `snapshots` | snapshot id (32) | the object as stored: sealed |
 //! | `files` | path of a file on this computer | what it looked like when it was read: see [`FileMemory`](super::FileMemory) |
+//! | `pages` | page id (32) | a tree page of this station, sealed under a key of its own |
 //! | `meta` | a word | schema version, repository id, whether listings were lost, ids of packs that did not open |
 //!
 //! Keys and values are bytes of our own layout, so that no change of redb's encodings matters.
@@ -17,7 +18,7 @@ use crate::pack::{BlobLocation, BlockEntry, HEADER_LEN, PackHeader};
 use redb::TableDefinition;
 
 /// Version of these tables; a file of another version is dropped and made anew.
-pub(super) const SCHEMA: &[u8] = b"devsnap index 1";
+pub(super) const SCHEMA: &[u8] = b"devsnap index 2";
 
 pub(super) const BLOBS: TableDefinition<'_, &[u8; 36], &[u8; 24]> = TableDefinition::new("blobs");
 pub(super) const PACKS: TableDefinition<'_, &[u8; 4], &[u8; PACK_ROW]> =
@@ -26,6 +27,7 @@ pub(super) const SEGMENTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefiniti
 pub(super) const SNAPSHOTS: TableDefinition<'_, &[u8; 32], &[u8]> =
     TableDefinition::new("snapshots");
 pub(super) const FILES: TableDefinition<'_, &[u8], &[u8; 72]> = TableDefinition::new("files");
+pub(super) const PAGES: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("pages");
 pub(super) const META: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("meta");
 
 /// Length of a row of `packs`, in bytes.
@@ -125,11 +127,14 @@ impl KnownPack {
 pub(super) struct Refers {
     pub(super) packs: Vec<u32>,
     pub(super) tombstones: Vec<PackId>,
+    /// Its packs may be read, and nothing new may be built on them.
+    pub(super) is_hearsay: bool,
 }
 
 impl Refers {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(10 + self.packs.len() * 5 + self.tombstones.len() * 32);
+        let mut value = Vec::with_capacity(11 + self.packs.len() * 5 + self.tombstones.len() * 32);
+        value.push(u8::from(self.is_hearsay));
         put_varint(&mut value, self.packs.len() as u64);
         for pack in &self.packs {
             put_varint(&mut value, u64::from(*pack));
@@ -142,8 +147,9 @@ impl Refers {
 
     pub(super) fn decode(value: &[u8]) -> Result<Self, Malformed> {
         let mut from = Decoder::new(value);
+        let is_hearsay = from.u8("hearsay")? != 0;
         let count = from.count(from.remaining(), "pack count")?;
-        let mut refers = Refers::default();
+        let mut refers = Refers { is_hearsay, ..Refers::default() };
         for _ in 0..count {
             let number = u32::try_from(from.varint("pack number")?);
             refers.packs.push(number.map_err(|_| Malformed("pack number"))?);
@@ -184,7 +190,10 @@ mod tests {
             pack_len: 1 << 40,
         };
         assert_eq!(KnownPack::decode(&pack.encode()), Ok(pack));
-        let refers = Refers { packs: vec![0, 300, u32::MAX], tombstones: vec![pack.id] };
-        assert_eq!(Refers::decode(&refers.encode()), Ok(refers));
+        for is_hearsay in [false, true] {
+            let (packs, tombstones) = (vec![0, 300, u32::MAX], vec![pack.id]);
+            let refers = Refers { packs, tombstones, is_hearsay };
+            assert_eq!(Refers::decode(&refers.encode()), Ok(refers));
+        }
     }
 }

@@ -37,7 +37,8 @@ pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>) {
             continue;
         }
         last = Instant::now();
-        if let Err(error) = put_segments(shared, &mut waiting).and_then(|()| shared.session.beat())
+        if let Err(error) =
+            put_segments(shared, &mut waiting, false).and_then(|()| shared.session.beat())
         {
             shared.fail(error);
         }
@@ -56,19 +57,20 @@ fn finish(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
     if shared.dry_run {
         return Ok(());
     }
-    put_segments(shared, waiting)?;
+    put_segments(shared, waiting, false)?;
     let repository = &shared.repository;
     if repository.index().has_lost_listings() {
         // The loss may have been met only while this run was under way.
         repository.adopt_unlisted_packs()?;
     }
     *waiting = repository.take_adopted();
-    put_segments(shared, waiting)?;
+    // A station may have stored them, and nobody has looked whether they hold what they say.
+    put_segments(shared, waiting, repository.config().has_stations())?;
     repository.index().note_lost_listings(false)
 }
 
 /// Lists all that waits, in as many segments as it takes; what could not be listed goes on waiting.
-fn put_segments(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
+fn put_segments(shared: &Shared, waiting: &mut Vec<IndexedPack>, is_hearsay: bool) -> Result<()> {
     while !waiting.is_empty() && !shared.dry_run {
         let mut blobs = 0;
         let full = waiting.iter().position(|pack| {
@@ -76,7 +78,8 @@ fn put_segments(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
             blobs >= SEGMENT_BLOBS
         });
         let rest = waiting.split_off(full.map_or(waiting.len(), |last| last + 1));
-        let segment = IndexSegment { packs: std::mem::take(waiting), tombstones: Vec::new() };
+        let packs = std::mem::take(waiting);
+        let segment = IndexSegment { packs, tombstones: Vec::new(), is_hearsay };
         let put = put_segment(shared, &segment);
         if put.is_err() {
             *waiting = segment.packs;
@@ -93,5 +96,5 @@ fn put_segment(shared: &Shared, segment: &IndexSegment) -> Result<()> {
     let id = SegmentId::from_bytes(*blake3::hash(&object).as_bytes());
     let key = ObjectKey::new(ObjectKind::IndexSegment, id.to_hex());
     repository.backend().put(&key, Body::Bytes(object.into()))?;
-    repository.index().record_own_segment(id, &segment.packs)
+    repository.index().record_own_segment(id, segment)
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackId, SegmentId};
 use crate::index::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
 use crate::pack::{HEADER_LEN, PACK_LEN_MAX, PackFooter, PackHeader, TRAILER_LEN, read_trailer};
+use crate::seal::WriterRole;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::PoisonError;
 
@@ -133,7 +134,13 @@ impl Repository {
                 .because("its bytes do not match its name"));
         }
         let certified = |public: &[u8; 32]| self.config().writer(public);
-        let (_, segment) = IndexSegment::open(self.keys(), &object, certified)?;
+        let (writer, mut segment) = IndexSegment::open(self.keys(), &object, certified)?;
+        let role = self.config().writer_by_id(writer).map(|w| w.certificate.role);
+        if role != Some(WriterRole::Full) {
+            // A station may not take packs away, and vouches for what it stored to itself alone.
+            segment.tombstones.clear();
+            segment.is_hearsay |= writer != self.keys().signer.writer();
+        }
         Ok(segment)
     }
 
@@ -176,7 +183,10 @@ impl Repository {
                 // A sweep deletes it just now, or was cut off doing so.
                 Ok(pack) if self.index().is_buried(&pack.id) => {}
                 Ok(pack) => {
-                    self.index().record_pack(&pack)?;
+                    match self.config().has_stations() {
+                        true => self.index().record_found_pack(&pack)?,
+                        false => self.index().record_pack(&pack)?,
+                    }
                     adopted.packs.push(pack);
                     found += 1;
                 }

@@ -152,7 +152,8 @@ impl Session {
     }
 }
 
-fn now_secs() -> i64 {
+/// Seconds since 1970 by this computer's clock; for people.
+pub(super) fn now_secs() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }

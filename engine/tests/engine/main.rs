@@ -3,6 +3,8 @@ mod backup;
 mod check;
 mod crash;
 mod damage;
+mod keys;
 mod mending;
 mod packs;
 mod restore;
+mod stations;

@@ -41,15 +41,19 @@ pub struct Global {
     pub repo: Option<String>,
     /// Read the repository password from this file
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["password_command", "recovery_key_file"])]
+    #[arg(conflicts_with_all = ["password_command", "recovery_key_file", "key_file"])]
     pub password_file: Option<PathBuf>,
     /// Run this command and take what it prints as the repository password
     #[arg(long, global = true, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
-    #[arg(conflicts_with = "recovery_key_file")]
+    #[arg(conflicts_with_all = ["recovery_key_file", "key_file"])]
     pub password_command: Option<OsString>,
     /// Open with the recovery key in this file instead of a password
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "key_file")]
     pub recovery_key_file: Option<PathBuf>,
+    /// Open with a station's writer key, which adds snapshots and reads none
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_file: Option<PathBuf>,
     /// Where this computer keeps its copies of what the repository holds
     #[arg(long, global = true, value_name = "DIR", env = "DEVSNAP_CACHE_DIR")]
     #[arg(hide_env_values = true, value_hint = ValueHint::DirPath)]
@@ -116,6 +120,14 @@ pub enum Command {
     /// Count what the repository holds
     #[command(after_help = "Example:\n  devsnap stats")]
     Stats,
+    /// Passwords, the recovery key and writer keys: who may do what
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  devsnap key list\n  \
+        devsnap key add laptop --new-password-file ~/.devsnap-laptop\n  \
+        devsnap key writer add hall --output hall.key"
+    )]
+    Key(KeyCommand),
     /// This computer's copies of what repositories hold; they can be deleted at any time
     #[command(subcommand, after_help = "Example:\n  devsnap cache clear")]
     Cache(CacheCommand),
@@ -265,6 +277,75 @@ pub struct CheckArgs {
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "100", value_parser = percent)]
     pub read_data: Option<u8>,
+}
+
+/// `key`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// List the keys, the oldest first
+    List,
+    /// Let another password open the repository
+    Add(AddKeyArgs),
+    /// Remove a password, recovery key or writer key
+    Remove(RemoveKeyArgs),
+    /// Change the password that the repository is opened with
+    Passwd(NewPassword),
+    /// Make a new recovery key and print it, once; the old one opens nothing then
+    Recovery,
+    /// Seal new sessions to a new key, which removed keys do not get
+    Rotate,
+    /// Keys of stations, which add snapshots and read none
+    #[command(subcommand)]
+    Writer(WriterCommand),
+}
+
+/// `key writer`.
+#[derive(Debug, Subcommand)]
+pub enum WriterCommand {
+    /// Write a new writer key into a file
+    Add(AddWriterArgs),
+}
+
+/// `key add`.
+#[derive(Debug, Args)]
+pub struct AddKeyArgs {
+    /// What to call it in the list
+    #[arg(value_name = "LABEL", default_value = "", hide_default_value = true)]
+    pub label: String,
+    /// The password.
+    #[command(flatten)]
+    pub new: NewPassword,
+}
+
+/// Where a new password comes from.
+#[derive(Debug, Default, Args)]
+pub struct NewPassword {
+    /// Read the new password from this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "new_password_command")]
+    pub new_password_file: Option<PathBuf>,
+    /// Run this command and take what it prints as the new password
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
+    pub new_password_command: Option<OsString>,
+}
+
+/// `key remove`.
+#[derive(Debug, Args)]
+pub struct RemoveKeyArgs {
+    /// Which key: the first digits of its id
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// `key writer add`.
+#[derive(Debug, Args)]
+pub struct AddWriterArgs {
+    /// What to call it in the list
+    #[arg(value_name = "LABEL")]
+    pub label: String,
+    /// The file to write; it must not be there
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
 }
 
 /// `cache`.

@@ -195,7 +195,7 @@ fn pack(n: u64) -> IndexedPack {
 fn segments(packs: &[IndexedPack]) -> Vec<(SegmentId, IndexSegment)> {
     let segment = |(n, packs): (usize, &[IndexedPack])| {
         let id = SegmentId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes());
-        (id, IndexSegment { packs: packs.to_vec(), tombstones: Vec::new() })
+        (id, IndexSegment { packs: packs.to_vec(), ..IndexSegment::default() })
     };
     packs.chunks(PACKS_PER_SEGMENT).enumerate().map(segment).collect()
 }

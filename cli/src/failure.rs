@@ -163,7 +163,7 @@ impl From<Error> for Failure {
 
 fn code_of(kind: ErrorKind) -> ExitCode {
     match kind {
-        ErrorKind::Damaged => ExitCode::Damaged,
+        ErrorKind::Damaged | ErrorKind::RolledBack => ExitCode::Damaged,
         ErrorKind::WrongPassword => ExitCode::WrongPassword,
         ErrorKind::NoRepository => ExitCode::NoRepository,
         ErrorKind::NoSpace => ExitCode::NoSpace,
@@ -182,6 +182,10 @@ fn advice_of(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::NotFound => "`devsnap snapshots` and `devsnap ls SNAP` show what is there",
         ErrorKind::NoRepository => "check --repo, or make a repository there with `devsnap init`",
         ErrorKind::AlreadyExists => "choose another place; nothing was changed",
+        ErrorKind::Conflict => "see with `devsnap key list` what holds, and run it again",
+        ErrorKind::RolledBack => {
+            "somebody put an old copy there; if that was you, `devsnap cache clear` forgets the rest"
+        }
         ErrorKind::NoSpace => "free some space and run the same command again; it continues",
         ErrorKind::Denied => "check permissions and credentials",
         ErrorKind::Unreachable => "check the connection and run the same command again",
@@ -259,6 +263,8 @@ mod tests {
             (ErrorKind::Interrupted, 130),
             (ErrorKind::NotFound, 1),
             (ErrorKind::TooNew, 1),
+            (ErrorKind::Conflict, 1),
+            (ErrorKind::RolledBack, 26),
             (ErrorKind::Unreachable, 1),
         ] {
             let failure = Failure::from(Error::new(kind, "reading pack 3f2a9c01"));

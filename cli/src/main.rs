@@ -12,7 +12,7 @@ mod settings;
 mod signals;
 mod terminal;
 
-use args::{CacheCommand, Cli, Command};
+use args::{CacheCommand, Cli, Command, KeyCommand};
 use clap::Parser;
 use commands::Session;
 use devsnap_engine::interrupt::Interrupt;
@@ -47,6 +47,9 @@ fn stdout_of(command: &Command) -> Stdout {
         | Command::Forget(_)
         | Command::Check(_)
         | Command::Cache(CacheCommand::Clear) => Stdout::Account,
+        Command::Key(what) if !matches!(what, KeyCommand::List | KeyCommand::Recovery) => {
+            Stdout::Account
+        }
         _ => Stdout::Lines,
     }
 }

@@ -1,16 +1,19 @@
 //! Where the secret that opens a repository comes from, in order; never from the command line.
 //!
-//! `--recovery-key-file`, `--password-file`, `--password-command`, `DEVSNAP_PASSWORD`,
-//! `DEVSNAP_PASSWORD_FILE`, `DEVSNAP_PASSWORD_COMMAND`, and then a prompt, if somebody sits there.
-use crate::args::Global;
+//! `--recovery-key-file`, `--key-file`, `--password-file`, `--password-command`, `DEVSNAP_KEY_FILE`,
+//! `DEVSNAP_PASSWORD`, `DEVSNAP_PASSWORD_FILE`, `DEVSNAP_PASSWORD_COMMAND`, and then a prompt, if
+//! somebody sits there. A new password comes from `--new-password-file`, `--new-password-command`,
+//! `DEVSNAP_NEW_PASSWORD` and so on in the same way.
+use crate::args::{Global, NewPassword};
 use crate::failure::{ExitCode, Failure};
+use devsnap_engine::error::ErrorKind;
 use devsnap_engine::repository::Unlock;
-use devsnap_engine::seal::RecoveryKey;
+use devsnap_engine::seal::{RecoveryKey, WriterKey};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
 
@@ -26,6 +29,8 @@ pub enum Secret {
     Password(Password),
     /// The key from paper.
     Recovery(RecoveryKey),
+    /// A station's.
+    Station(WriterKey),
 }
 
 impl Secret {
@@ -34,6 +39,7 @@ impl Secret {
         match self {
             Secret::Password(password) => Unlock::Password(password),
             Secret::Recovery(key) => Unlock::Recovery(key),
+            Secret::Station(key) => Unlock::Station(key),
         }
     }
 }
@@ -68,11 +74,28 @@ impl Sources<'_> {
         if let Some(file) = &self.global.recovery_key_file {
             return recovery_key(file).map(Secret::Recovery);
         }
+        if let Some(file) = self.key_file() {
+            return writer_key(&file).map(Secret::Station);
+        }
         if let Some(password) = self.named()? {
             return Ok(Secret::Password(password));
         }
         let typed = self.person.ask("Repository password:")?;
         typed.ok_or_else(nobody_to_ask).and_then(not_empty).map(Secret::Password)
+    }
+
+    /// The writer key that would be taken, if one would.
+    pub fn key_file(&self) -> Option<PathBuf> {
+        let Global { recovery_key_file, password_file, password_command, key_file, .. } =
+            self.global;
+        if key_file.is_some() {
+            return key_file.clone();
+        }
+        let others = [recovery_key_file.is_some(), password_file.is_some()];
+        if others.contains(&true) || password_command.is_some() {
+            return None;
+        }
+        self.set("DEVSNAP_KEY_FILE").map(PathBuf::from)
     }
 
     /// The password for a new repository, typed twice when it is typed.
@@ -85,43 +108,83 @@ impl Sources<'_> {
             return Err(Failure::usage("a new repository gets a recovery key of its own")
                 .hint("leave --recovery-key-file out"));
         }
-        if let Some(password) = self.named()? {
-            return Ok(password);
+        if self.global.key_file.is_some() {
+            return Err(Failure::usage("a new repository is made with a password")
+                .hint("leave --key-file out; `devsnap key writer add` makes writer keys"));
         }
-        let first = self.person.ask("New repository password:")?;
-        let first = first.ok_or_else(nobody_to_ask).and_then(not_empty)?;
-        let again = self.person.ask("The same again:")?.ok_or_else(nobody_to_ask)?;
+        match self.named()? {
+            Some(password) => Ok(password),
+            None => self.typed_twice("New repository password:", nobody_to_ask),
+        }
+    }
+
+    /// A new password for a repository that exists, typed twice when it is typed.
+    ///
+    /// # Errors
+    ///
+    /// As [`fresh`](Self::fresh).
+    pub fn new_password(&self, flags: &NewPassword) -> Result<Password, Failure> {
+        let file = flags.new_password_file.as_deref();
+        let command = flags.new_password_command.as_deref();
+        match self.first_of(file, command, "DEVSNAP_NEW_PASSWORD")? {
+            Some(password) => Ok(password),
+            None => self.typed_twice("New password:", nobody_to_ask_for_new),
+        }
+    }
+
+    fn typed_twice(&self, sentence: &str, nobody: fn() -> Failure) -> Result<Password, Failure> {
+        let first = self.person.ask(sentence)?.ok_or_else(nobody).and_then(not_empty)?;
+        let again = self.person.ask("The same again:")?.ok_or_else(nobody)?;
         if *first != *again {
-            return Err(Failure::usage("the two passwords differ").hint("nothing was made"));
+            return Err(Failure::usage("the two passwords differ").hint("nothing was changed"));
         }
         Ok(first)
     }
 
     /// The first password that flags or environment name.
     fn named(&self) -> Result<Option<Password>, Failure> {
-        let set = |name| (self.variable)(name).filter(|value| !value.is_empty());
-        if let Some(file) = &self.global.password_file {
+        let Global { password_file, password_command, .. } = self.global;
+        self.first_of(password_file.as_deref(), password_command.as_deref(), "DEVSNAP_PASSWORD")
+    }
+
+    /// The password of a file, of a command, or of the variable and its two companions.
+    fn first_of(
+        &self,
+        file: Option<&Path>,
+        command: Option<&OsStr>,
+        variable: &str,
+    ) -> Result<Option<Password>, Failure> {
+        if let Some(file) = file {
             return from_file(file).map(Some);
         }
-        if let Some(command) = &self.global.password_command {
+        if let Some(command) = command {
             return from_command(command).map(Some);
         }
-        if let Some(password) = set("DEVSNAP_PASSWORD") {
+        if let Some(password) = self.set(variable) {
             return Ok(Some(Zeroizing::new(password.into_vec())));
         }
-        if let Some(file) = set("DEVSNAP_PASSWORD_FILE") {
+        if let Some(file) = self.set(&format!("{variable}_FILE")) {
             return from_file(Path::new(&file)).map(Some);
         }
-        if let Some(command) = set("DEVSNAP_PASSWORD_COMMAND") {
+        if let Some(command) = self.set(&format!("{variable}_COMMAND")) {
             return from_command(&command).map(Some);
         }
         Ok(None)
+    }
+
+    fn set(&self, name: &str) -> Option<OsString> {
+        (self.variable)(name).filter(|value| !value.is_empty())
     }
 }
 
 fn nobody_to_ask() -> Failure {
     Failure::usage("no password is given and there is no terminal to ask on")
         .hint("use --password-file, --password-command or DEVSNAP_PASSWORD_FILE")
+}
+
+fn nobody_to_ask_for_new() -> Failure {
+    Failure::usage("no new password is given and there is no terminal to ask on")
+        .hint("use --new-password-file, --new-password-command or DEVSNAP_NEW_PASSWORD_FILE")
 }
 
 fn from_file(path: &Path) -> Result<Password, Failure> {
@@ -198,11 +261,27 @@ fn recovery_key(path: &Path) -> Result<RecoveryKey, Failure> {
     RecoveryKey::from_paper(text).map_err(|_| misspelt())
 }
 
+fn writer_key(path: &Path) -> Result<WriterKey, Failure> {
+    let bytes = from_file(path)?;
+    let refuse = |is_newer: bool| match is_newer {
+        true => Failure::new(ExitCode::Failed, "the key file was written by a newer devsnap")
+            .hint("use a newer devsnap; nothing was changed"),
+        false => Failure::new(
+            ExitCode::WrongPassword,
+            format!("{} is no writer key, or it was changed", path.display()),
+        )
+        .hint("`devsnap key writer add` makes one, on a computer that has the password"),
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|_| refuse(false))?;
+    WriterKey::from_text(text).map_err(|error| refuse(error.kind() == ErrorKind::TooNew))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use devsnap_engine::id::RepositoryId;
+    use devsnap_engine::seal::RootSecret;
     use std::cell::RefCell;
-    use std::path::PathBuf;
 
     /// Answers one after the other, and then nobody is there.
     struct Scripted(RefCell<Vec<&'static str>>);
@@ -232,6 +311,7 @@ mod tests {
             self.sources(|sources| match sources.existing()? {
                 Secret::Password(password) => Ok(String::from_utf8(password.to_vec()).unwrap()),
                 Secret::Recovery(_) => Ok("the recovery key".to_owned()),
+                Secret::Station(_) => Ok("the writer key".to_owned()),
             })
         }
     }
@@ -262,10 +342,19 @@ mod tests {
         };
         assert_eq!(fixture.existing().unwrap(), "the recovery key");
         fixture.global.recovery_key_file = None;
+        let root = RootSecret::from_bytes([7; 32]);
+        let writer = WriterKey::generate(RepositoryId::from_bytes([1; 16]), &root).unwrap();
+        let writer = file(&folder, "writer", &writer.to_text("hall"));
+        fixture.global.key_file = Some(writer.clone());
+        assert_eq!(fixture.existing().unwrap(), "the writer key");
+        fixture.global.key_file = None;
+        fixture.variables.insert(0, ("DEVSNAP_KEY_FILE", writer.into()));
         assert_eq!(fixture.existing().unwrap(), "flag file");
         fixture.global.password_file = None;
         assert_eq!(fixture.existing().unwrap(), "flag command");
         fixture.global.password_command = None;
+        assert_eq!(fixture.existing().unwrap(), "the writer key");
+        fixture.variables.remove(0);
         assert_eq!(fixture.existing().unwrap(), "variable");
         fixture.variables.remove(0);
         assert_eq!(fixture.existing().unwrap(), "env file");
@@ -292,6 +381,49 @@ mod tests {
         assert_eq!(fresh(&["once", "twice"]).unwrap_err().code(), ExitCode::Usage);
         assert_eq!(fresh(&["", ""]).unwrap_err().code(), ExitCode::Usage);
         assert_eq!(fresh(&[]).unwrap_err().code(), ExitCode::Usage);
+    }
+
+    #[test]
+    fn a_new_password_has_sources_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut fixture = nothing_but(&["typed", "typed"]);
+        fixture.global.password_file = Some(file(&folder, "old", "old"));
+        fixture.variables = vec![("DEVSNAP_PASSWORD", "old".into())];
+        let given = |fixture: &Fixture, flags: &NewPassword| {
+            let password = fixture.sources(|sources| sources.new_password(flags));
+            password.map(|password| String::from_utf8(password.to_vec()).unwrap())
+        };
+        let none = NewPassword::default();
+        assert_eq!(given(&fixture, &none).unwrap(), "typed");
+        fixture.answers = vec!["typed", "otherwise"];
+        assert_eq!(given(&fixture, &none).unwrap_err().code(), ExitCode::Usage);
+        fixture.answers.clear();
+        let nobody = given(&fixture, &none).unwrap_err();
+        assert_eq!(nobody.code(), ExitCode::Usage);
+        assert!(nobody.advice().unwrap().contains("--new-password-file"));
+        fixture.variables.push(("DEVSNAP_NEW_PASSWORD_COMMAND", "echo new command".into()));
+        assert_eq!(given(&fixture, &none).unwrap(), "new command");
+        fixture.variables.push(("DEVSNAP_NEW_PASSWORD", "new".into()));
+        assert_eq!(given(&fixture, &none).unwrap(), "new");
+        let flags = NewPassword {
+            new_password_file: Some(file(&folder, "new", "new file\n")),
+            ..NewPassword::default()
+        };
+        assert_eq!(given(&fixture, &flags).unwrap(), "new file");
+    }
+
+    #[test]
+    fn what_is_no_writer_key_opens_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        for (text, code) in [
+            ("devsnap writer key 1\n00\n", ExitCode::WrongPassword),
+            ("a password\n", ExitCode::WrongPassword),
+            ("devsnap writer key 9\n00\n", ExitCode::Failed),
+        ] {
+            let mut fixture = nothing_but(&["typed"]);
+            fixture.global.key_file = Some(file(&folder, "key", text));
+            assert_eq!(fixture.existing().unwrap_err().code(), code, "{text}");
+        }
     }
 
     #[test]

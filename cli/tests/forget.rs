@@ -316,3 +316,19 @@ fn a_damaged_snapshot_can_be_named_by_its_id() {
     assert!(!home.object(&broken).exists());
     assert_eq!(home.days(), ["2025-01-01"]);
 }
+
+#[test]
+fn prune_with_a_policy_forgets_first_and_a_dry_run_forgets_nothing() {
+    let home = Home::new();
+    days_of(date(2025, 3, 1), date(2025, 3, 11)).for_each(|day| drop(home.snapshot(day, |_| {})));
+    let policy = ["prune", "--keep-daily", "3"];
+    let mut told = home.json(&[&policy[..], &["--dry-run"]].concat());
+    let summary = told.pop().expect("because it ends with a summary");
+    assert_eq!((&summary["forgotten"], &summary["snapshots"]), (&7.into(), &3.into()));
+    assert_eq!(told.iter().filter(|line| line["keep"] == false).count(), 7);
+    assert_eq!(home.days().len(), 10);
+    let told = home.done(&policy);
+    assert!(told.contains("daily 3 of 3") && told.contains("Forgot 7 snapshots. "), "{told}");
+    assert_eq!(home.days(), ["2025-03-08", "2025-03-09", "2025-03-10"]);
+    ends_with(&home.run(&["prune", "--of", "desk"]), 2, "go with a policy");
+}

@@ -1,6 +1,6 @@
 //! Holds `docs/cli.md` against what clap takes.
 #![allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "../src/args.rs"]
+#[path = "../src/args/mod.rs"]
 mod args;
 
 use clap::{Command, CommandFactory};

@@ -22,6 +22,10 @@ pub enum ErrorKind {
     NoRepository,
     /// Something is already there that must not be overwritten.
     AlreadyExists,
+    /// Somebody else changed the same thing at the same time. Look, and run again.
+    Conflict,
+    /// The storage shows an older state than this computer has seen there.
+    RolledBack,
     /// The words given fit more than one thing.
     Ambiguous,
     /// The request itself cannot be met: a bad path, a bad parameter.
@@ -53,6 +57,8 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NotFound => "not found",
             ErrorKind::NoRepository => "there is no repository",
             ErrorKind::AlreadyExists => "already exists",
+            ErrorKind::Conflict => "somebody else changed it at the same time",
+            ErrorKind::RolledBack => "the storage shows an older state than was seen there",
             ErrorKind::Ambiguous => "more than one fits",
             ErrorKind::Invalid => "not possible",
             ErrorKind::NoSpace => "no space left",

@@ -105,7 +105,7 @@ mod linux {
         #[test]
         fn whole_pages_are_written_where_they_belong() {
             let file = tempfile::tempfile().unwrap();
-            let bytes: Vec<u8> = (0..1 << 20u32).map(|n| n.to_le_bytes()[1]).collect();
+            let bytes: Vec<u8> = (0..1u32 << 20).map(|n| n.to_le_bytes()[1]).collect();
             write_pages(&file, &bytes, 1 << 16).unwrap();
             let mut read = vec![0; bytes.len()];
             file.read_exact_at(&mut read, 1 << 16).unwrap();

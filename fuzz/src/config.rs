@@ -7,9 +7,10 @@ use devsnap_engine::backend::{ObjectKey, ObjectKind};
 use devsnap_engine::chunker::ChunkerParams;
 use devsnap_engine::codec::put_bytes;
 use devsnap_engine::error::{ErrorKind, Result};
+use devsnap_engine::id::hex;
 use devsnap_engine::progress::Silent;
-use devsnap_engine::repository::{Repository, RepositoryConfig, Unlock};
-use devsnap_engine::seal::{Certificate, Slot, WriterRole};
+use devsnap_engine::repository::{Repository, RepositoryConfig, Unlock, Writer};
+use devsnap_engine::seal::{Slot, WriterRole};
 use devsnap_engine::tree::TreeParams;
 use serde::Serialize;
 use serde_bytes::ByteBuf;
@@ -46,8 +47,10 @@ pub fn config(data: &[u8]) {
     assert_eq!(checked(config.chunker).ok(), Some(config.chunker));
     assert!(config.tree.validate().is_ok());
     let root_public = root().root_signer().public();
-    assert!(config.writers.iter().all(|writer| writer.verify(HERE, &root_public).is_ok()));
-    assert!(config.writer(&signer().public()).is_some());
+    let verifies = |writer: &Writer| writer.certificate.verify(HERE, &root_public).is_ok();
+    assert!(config.writers.iter().all(verifies));
+    assert!(config.full_writer(&signer().public()).is_some());
+    assert_eq!(config.recipient, secret().public());
 }
 
 /// The config with these parts, signed by the root.
@@ -62,9 +65,14 @@ fn object(header: &[u8; HEADER_LEN], slots: &[u8], params: &[u8]) -> Vec<u8> {
 
 fn open(config: &[u8], cache: &Path) -> Result<Repository> {
     let shelf = Arc::new(Shelf::default());
-    let key = ObjectKey::new(ObjectKind::Config, "1");
-    shelf.replace_all(ObjectKind::Config, vec![(key, config.to_vec())]);
+    shelf.replace_all(ObjectKind::Config, vec![(name_of(config), config.to_vec())]);
     Repository::open(Box::new(shelf), &Unlock::Password(PASSWORD), cache, &Silent)
+}
+
+/// The name that the first config with these bytes has.
+fn name_of(config: &[u8]) -> ObjectKey {
+    let tag = hex(&blake3::hash(config).as_bytes()[..8]);
+    ObjectKey::new(ObjectKind::Config, format!("1.{tag}"))
 }
 
 /// Whether it opens, without the cost of an index: no cache can be made below a device, and a
@@ -83,9 +91,8 @@ fn opened(config: &[u8]) -> RepositoryConfig {
 /// An opened repository with the keys of [`fixed`](crate::fixed), and the store under it.
 pub(crate) fn open_fixed() -> (Arc<Shelf>, Repository) {
     let shelf = Arc::new(Shelf::default());
-    let key = ObjectKey::new(ObjectKind::Config, "1");
     let config = object(&header(), &config_slots(), &written(&standard()));
-    shelf.replace_all(ObjectKind::Config, vec![(key, config)]);
+    shelf.replace_all(ObjectKind::Config, vec![(name_of(&config), config)]);
     // Its files stay open after they are removed with the folder.
     let cache = tempfile::tempdir().expect("because temporary files can be written");
     let unlock = Unlock::Password(PASSWORD);
@@ -100,39 +107,51 @@ struct Params {
     page_target_bytes: u32,
     page_max_bytes: u32,
     recipient: ByteBuf,
-    writers: Vec<Writer>,
+    writers: Vec<WrittenWriter>,
 }
 
 #[derive(Serialize)]
-struct Writer {
+struct WrittenWriter {
     public: ByteBuf,
     station: bool,
     signature: ByteBuf,
+    label: String,
+    created_at_secs: i64,
+    retired: bool,
 }
 
 /// Parameters before they are sealed.
 fn written(config: &RepositoryConfig) -> Vec<u8> {
-    let writer = |certificate: &Certificate| Writer {
-        public: ByteBuf::from(certificate.public),
-        station: certificate.role == WriterRole::Station,
-        signature: ByteBuf::from(certificate.signature),
+    let writer = |writer: &Writer| WrittenWriter {
+        public: ByteBuf::from(writer.certificate.public),
+        station: writer.certificate.role == WriterRole::Station,
+        signature: ByteBuf::from(writer.certificate.signature),
+        label: writer.label.clone(),
+        created_at_secs: writer.created_at_secs,
+        retired: writer.is_retired,
     };
     let params = Params {
         chunker: config.chunker,
         page_min_bytes: config.tree.min_bytes,
         page_target_bytes: config.tree.target_bytes,
         page_max_bytes: config.tree.max_bytes,
-        recipient: ByteBuf::from(secret().public().0),
+        recipient: ByteBuf::from(config.recipient.0),
         writers: config.writers.iter().map(writer).collect(),
     };
     rmp_serde::to_vec_named(&params).expect("because every field has a form")
 }
 
 fn standard() -> RepositoryConfig {
-    let certify = |public, role| root().root_signer().certify(HERE, public, role);
+    let writer = |public, role| Writer {
+        certificate: root().root_signer().certify(HERE, public, role),
+        label: "hall".to_owned(),
+        created_at_secs: 1_700_000_000,
+        is_retired: role == WriterRole::Station,
+    };
     let writers =
-        vec![certify(signer().public(), WriterRole::Full), certify([8; 32], WriterRole::Station)];
-    RepositoryConfig { chunker: ChunkerParams::STANDARD, tree: TreeParams::STANDARD, writers }
+        vec![writer(signer().public(), WriterRole::Full), writer([8; 32], WriterRole::Station)];
+    let (chunker, tree) = (ChunkerParams::STANDARD, TreeParams::STANDARD);
+    RepositoryConfig { chunker, tree, recipient: secret().public(), writers }
 }
 
 fn header() -> [u8; HEADER_LEN] {

@@ -34,7 +34,7 @@ pub use list::list;
 pub use marks::{session_marks, stored_pack, sweep_mark};
 pub use pack::{block, pack_footer, pack_header, pack_list, pack_trailer};
 pub use records::{chunker_params, content, holes, node, object_name, path, xattrs};
-pub use seal::{object, recovery_key, slot};
+pub use seal::{object, recovery_key, slot, writer_key};
 pub use segment::segment;
 pub use snapshot::snapshot;
 pub use tree::page;
@@ -80,6 +80,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "stored_pack", run: stored_pack, seeds: marks::stored_pack_seeds },
     Target { name: "sweep_mark", run: sweep_mark, seeds: marks::sweep_mark_seeds },
     Target { name: "udid", run: udid, seeds: device::udid_seeds },
+    Target { name: "writer_key", run: writer_key, seeds: seal::writer_key_seeds },
     Target { name: "xattrs", run: xattrs, seeds: records::xattrs_seeds },
 ];
 

@@ -151,7 +151,7 @@ pub(crate) fn object_name_seeds() -> Vec<Vec<u8>> {
         format!("data/7f/{hash}"),
         format!("snapshots/{hash}"),
         "sessions/00112233445566778899aabbccddeeff.beat-3".to_owned(),
-        "config/1.copy".to_owned(),
+        "config/1.0123456789abcdef.copy".to_owned(),
     ];
     names.map(String::into_bytes).to_vec()
 }

@@ -1,9 +1,13 @@
 //! Small sealed objects, slots, and the recovery key on paper.
-use crate::fixed::{HERE, SALT, keys, object_around, object_of, root, secret, signer};
+use crate::fixed::{
+    ENCAPSULATED, HERE, SALT, keys, object_around, object_of, root, secret, signer,
+};
 use argon2::{Algorithm, Argon2, Params, Version};
 use devsnap_engine::backend::ObjectKind;
+use devsnap_engine::id::hex;
 use devsnap_engine::seal::{
-    Compressor, KdfCost, RecoveryKey, SealKey, Slot, SlotKind, commitment, open_object,
+    Compressor, KdfCost, RECIPIENTS_MAX, RecipientSecret, RecoveryKey, SealKey, Slot, SlotKind,
+    WriterKey, commitment, open_object,
 };
 use serde::Serialize;
 use serde_bytes::ByteBuf;
@@ -49,9 +53,12 @@ fn recovery() -> RecoveryKey {
 #[derive(Serialize)]
 struct WrittenSlot {
     kind: SlotKind,
+    writer: ByteBuf,
     salt: ByteBuf,
     committed: ByteBuf,
     wrapped: ByteBuf,
+    public: ByteBuf,
+    recipients: Vec<ByteBuf>,
 }
 
 /// A slot under the key that `stretched` leads to; the engine's own would be salted anew each time.
@@ -59,10 +66,37 @@ fn slot_under(kind: SlotKind, stretched: &[u8; 32]) -> WrittenSlot {
     let mut hasher = blake3::Hasher::new_derive_key("devsnap 2026-11 v1 slot wrapping key");
     hasher.update(HERE.as_bytes()).update(&SALT).update(stretched);
     let key = *hasher.finalize().as_bytes();
-    let mut wrapped = [*root().as_bytes(), *secret().as_bytes(), *signer().seed()].concat();
+    let mut wrapped = [*root().as_bytes(), *lock().as_bytes(), *signer().seed()].concat();
     SealKey::new(&key).seal(0, HERE.as_bytes(), &mut wrapped);
-    let [salt, committed] = [SALT, commitment(&key)].map(ByteBuf::from);
-    WrittenSlot { kind, salt, committed, wrapped: ByteBuf::from(wrapped) }
+    let [salt, committed, public] = [SALT, commitment(&key), lock().public().0].map(ByteBuf::from);
+    WrittenSlot {
+        kind,
+        writer: ByteBuf::from(signer().writer().0),
+        salt,
+        committed,
+        wrapped: ByteBuf::from(wrapped),
+        public,
+        recipients: [former(), secret()].iter().map(handed_over).collect(),
+    }
+}
+
+/// The slots' own key.
+fn lock() -> RecipientSecret {
+    RecipientSecret::from_bytes([0x10; 32]).expect("because any 32 bytes are an X25519 secret")
+}
+
+/// Opened packs before the recipient was changed.
+fn former() -> RecipientSecret {
+    RecipientSecret::from_bytes([0x0f; 32]).expect("because any 32 bytes are an X25519 secret")
+}
+
+/// A secret as a slot holds it; the engine's own would be encapsulated anew each time.
+fn handed_over(secret: &RecipientSecret) -> ByteBuf {
+    let key = lock().handover_key(HERE, signer().writer(), ENCAPSULATED);
+    let key = key.expect("because the encapsulated bytes are a public key");
+    let mut sealed = secret.as_bytes().to_vec();
+    SealKey::new(&key).seal(0, HERE.as_bytes(), &mut sealed);
+    ByteBuf::from([ENCAPSULATED.as_slice(), &sealed].concat())
 }
 
 fn slots() -> [WrittenSlot; 2] {
@@ -95,7 +129,10 @@ pub fn slot(data: &[u8]) {
     let again: Slot = rmp_serde::from_slice(&again).expect("because it was just written");
     assert_eq!(again, slot);
     if is_affordable(&slot) {
-        let _ = slot.open(HERE, PASSWORD);
+        if let Ok(secrets) = slot.open(HERE, PASSWORD) {
+            assert_eq!(secrets.signer.writer(), slot.writer());
+            assert!((1..=RECIPIENTS_MAX).contains(&secrets.recipients.len()));
+        }
     }
 }
 
@@ -123,4 +160,29 @@ pub(crate) fn recovery_key_seeds() -> Vec<Vec<u8>> {
     let paper = PAPER.as_bytes().to_vec();
     let lower = paper.to_ascii_lowercase().into_iter().filter(|&c| c != b'-').collect();
     vec![paper, lower]
+}
+
+/// A writer key file that is read is one with its checksum, and its key signs as it says.
+pub fn writer_key(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(key) = WriterKey::from_text(&text) {
+        let again = WriterKey::from_text(&key.to_text("")).expect("because it was read");
+        assert_eq!(again.writer(), key.writer());
+        assert_eq!(again.repository(), key.repository());
+        assert_eq!(again.root_public(), key.root_public());
+    }
+}
+
+pub(crate) fn writer_key_seeds() -> Vec<Vec<u8>> {
+    let keys = [*signer().seed(); 5].concat();
+    let root_public = root().root_signer().public();
+    let body = [HERE.as_bytes().as_slice(), &keys, &root_public, signer().seed()].concat();
+    let checksum = blake3::derive_key("devsnap 2026-11 v1 writer key checksum", &body);
+    let digits = hex(&[body.as_slice(), &checksum[..8]].concat());
+    let (front, back) = digits.split_at(200);
+    vec![
+        format!("devsnap writer key 1\n{digits}\n").into_bytes(),
+        format!("devsnap writer key 1\r\n# hall\r\n{front}\r\n\r\n{back}").into_bytes(),
+        format!("devsnap writer key 2\n{digits}\n").into_bytes(),
+    ]
 }

@@ -44,9 +44,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let tombstones = vec![PackId::from_bytes([7; 32]), PackId::from_bytes([1; 32])];
     let segments = [
         IndexSegment::default(),
-        IndexSegment { packs: packs.clone(), tombstones: Vec::new() },
-        IndexSegment { packs, tombstones: tombstones.clone() },
-        IndexSegment { packs: Vec::new(), tombstones },
+        IndexSegment { packs: packs.clone(), ..IndexSegment::default() },
+        IndexSegment { packs: packs.clone(), is_hearsay: true, ..IndexSegment::default() },
+        IndexSegment { packs, tombstones: tombstones.clone(), is_hearsay: false },
+        IndexSegment { tombstones, ..IndexSegment::default() },
     ];
     let body = |segment: &IndexSegment| {
         let object = segment.seal(keys()).expect("because there are random bytes");

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Opens every test repository.
-const PASSWORD: &[u8] = b"correct horse battery staple";
+pub const PASSWORD: &[u8] = b"correct horse battery staple";
 
 /// A repository over any backend, and one computer's cache.
 pub struct TestRepository {

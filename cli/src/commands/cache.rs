@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session<'_>, what: CacheCommand) -> Result<ExitCode,
     Ok(ExitCode::Done)
 }
 
-/// Deletes the folders named like a repository, and nothing else: who set the cache folder to
+/// Deletes the folders named like a repository, or a station of one, and nothing else: who set the cache folder to
 /// their home keeps their home.
 fn clear(cache: &Path) -> Result<usize, Failure> {
     let failed = |path: &Path, error: io::Error| {
@@ -60,7 +60,10 @@ fn copies_in(cache: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        let named = name.to_str().is_some_and(|name| name.parse::<RepositoryId>().is_ok());
+        let named = name.to_str().is_some_and(|name| {
+            let id = name.split_once("-station-").map_or(name, |(id, _)| id);
+            id.parse::<RepositoryId>().is_ok()
+        });
         if named && entry.file_type()?.is_dir() {
             copies.push(entry.path());
         }
@@ -81,9 +84,10 @@ mod tests {
         fs::create_dir_all(at(&id).join("below")).unwrap();
         fs::create_dir_all(at("Documents")).unwrap();
         fs::write(at("notes"), "mine").unwrap();
+        fs::create_dir_all(at(&format!("{id}-station-01234567"))).unwrap();
         std::os::unix::fs::symlink(at("Documents"), at(&other)).unwrap();
 
-        assert_eq!(clear(cache.path()).unwrap(), 1);
+        assert_eq!(clear(cache.path()).unwrap(), 2);
 
         assert!(!at(&id).exists());
         assert!(at("Documents").is_dir() && at("notes").is_file() && at(&other).exists());

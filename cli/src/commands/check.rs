@@ -55,6 +55,7 @@ fn summary(report: &CheckReport) -> Value {
         "packs": report.packs,
         "blobs": report.blobs,
         "bytes_read": report.read_bytes,
+        "packs_reissued": report.vouched_packs,
     })
 }
 
@@ -63,6 +64,16 @@ fn for_people(report: &CheckReport, args: &CheckArgs) -> String {
         Some(_) => format!(", {} of stored data read", size(report.read_bytes)),
         None => String::new(),
     };
+    let stations = match (report.vouched_packs, report.hearsay_sessions) {
+        (0, 0) => String::new(),
+        (0, sessions) => format!(
+            "\n  {sessions} sessions of stations are not relied on yet; `devsnap check --read-data` \
+             reads what they stored and vouches for it"
+        ),
+        (packs, _) => {
+            format!("\n  {packs} packs of stations were read and are relied on from now on")
+        }
+    };
     let notices = report.findings.len() - damages(report);
     let end = match (damages(report), notices) {
         (0, 0) => "all is well".to_owned(),
@@ -70,7 +81,7 @@ fn for_people(report: &CheckReport, args: &CheckArgs) -> String {
         (damages, _) => format!("{damages} × damage, {notices} × notice"),
     };
     format!(
-        "Checked {} snapshots, {} packs, {} blobs{read}: {end}",
+        "Checked {} snapshots, {} packs, {} blobs{read}: {end}{stations}",
         report.snapshots, report.packs, report.blobs
     )
 }

@@ -22,23 +22,31 @@ pub(super) fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
         },
         || {
             format!(
-                "Created repository {} at {}\n\n\
-                 Recovery key, shown only now:\n\n    {}\n\n\
-                 Write it down and keep it away from this computer: it opens the repository when\n\
-                 the password is lost. Without either, nothing in it can be read again.\n\n\
-                 Next: devsnap snapshot PATH",
+                "Created repository {} at {}\n\n{}\n\nNext: devsnap snapshot PATH",
                 id.short(),
                 crate::report::escaped(&place),
-                paper.as_str(),
+                shown(&paper),
             )
         },
     );
-    said.and_then(|()| session.report.flush()).map_err(|failure| unheard(&failure, &place))?;
+    said.and_then(|()| session.report.flush()).map_err(|failure| {
+        let place = crate::report::escaped(&place);
+        unheard(&failure, &format!("empty {place} and run `devsnap init` again"))
+    })?;
     Ok(ExitCode::Done)
 }
 
+/// A recovery key for people, the one time it is shown.
+pub(super) fn shown(paper: &str) -> String {
+    format!(
+        "Recovery key, shown only now:\n\n    {paper}\n\n\
+         Write it down and keep it away from this computer: it opens the repository when\n\
+         the password is lost. Without either, nothing in it can be read again."
+    )
+}
+
 /// A recovery key that nobody has seen is lost: it is stored nowhere.
-fn unheard(failure: &Failure, place: &str) -> Failure {
+pub(super) fn unheard(failure: &Failure, advice: &str) -> Failure {
     let code = match failure.code() {
         ExitCode::Done => ExitCode::Failed,
         code => code,
@@ -46,11 +54,11 @@ fn unheard(failure: &Failure, place: &str) -> Failure {
     Failure::new(
         code,
         format!(
-            "the recovery key could not be printed ({}), and a repository without it is useless",
+            "the recovery key could not be printed ({}), and nobody else will ever see it",
             failure.message()
         ),
     )
-    .hint(format!("empty {} and run `devsnap init` again", crate::report::escaped(place)))
+    .hint(advice)
 }
 
 #[cfg(test)]
@@ -64,11 +72,11 @@ mod tests {
             (io::ErrorKind::BrokenPipe, ExitCode::Failed),
             (io::ErrorKind::StorageFull, ExitCode::NoSpace),
         ] {
-            let failure = unheard(&Failure::output(&cause.into()), "/mnt/nas");
+            let failure = unheard(&Failure::output(&cause.into()), "run it again");
             assert_eq!(failure.code(), code);
             assert!(!failure.is_silent());
             assert!(failure.message().contains("recovery key"), "{failure:?}");
-            assert_eq!(failure.advice(), Some("empty /mnt/nas and run `devsnap init` again"));
+            assert_eq!(failure.advice(), Some("run it again"));
         }
     }
 }

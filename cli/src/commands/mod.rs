@@ -8,6 +8,7 @@ mod dump;
 mod find;
 mod forget;
 mod init;
+mod key;
 mod ls;
 mod man;
 mod paths;
@@ -28,6 +29,7 @@ use crate::report::Report;
 use crate::settings::{HomeFolders, Settings};
 use crate::terminal::AtTerminal;
 use devsnap_backends::Location;
+use devsnap_engine::backend::Backend;
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::repository::{Repository, Snapshots};
 use devsnap_engine::snapshot::{Named, Selector, select};
@@ -41,6 +43,15 @@ use std::path::{Path, PathBuf};
 ///
 /// Why it ended early.
 pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure> {
+    if let Some(what) = beyond_a_writer_key(command)
+        && session.with_sources(|sources| sources.key_file()).is_some()
+    {
+        return Err(Failure::new(
+            ExitCode::Failed,
+            format!("this key file may only add snapshots: {what} needs the password"),
+        )
+        .hint("open with the password or the recovery key; nothing was done"));
+    }
     match command {
         Command::Init => init::run(session),
         Command::Snapshot(args) => snapshot::run(session, args),
@@ -57,10 +68,30 @@ pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure
         Command::Describe(args) => annotate::describe(session, args),
         Command::Prune(args) => prune::run(session, args),
         Command::Stats => stats::run(session),
+        Command::Key(what) => key::run(session, what),
         Command::Cache(what) => cache::run(session, *what),
         Command::Completions(args) => completions::run(session, args),
         Command::Man(args) => man::run(session, args),
         Command::Version => version::run(session),
+    }
+}
+
+/// What a command does that a station may not do; `None` for those that it may.
+fn beyond_a_writer_key(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Snapshot(_) | Command::Snapshots(_) | Command::Show(_) | Command::Stats => None,
+        Command::Init | Command::Cache(_) | Command::Completions(_) => None,
+        Command::Man(_) | Command::Version => None,
+        Command::Restore(_) => Some("bringing anything back"),
+        Command::Ls(_) | Command::Find(_) | Command::Diff(_) => {
+            Some("looking at what snapshots hold")
+        }
+        Command::Dump(_) => Some("reading a file"),
+        Command::Check(_) => Some("checking"),
+        Command::Forget(_) => Some("forgetting"),
+        Command::Prune(_) => Some("pruning"),
+        Command::Tag(_) | Command::Describe(_) => Some("saying something of a snapshot"),
+        Command::Key(_) => Some("seeing or changing keys"),
     }
 }
 
@@ -121,9 +152,7 @@ impl<'a> Session<'a> {
 
     /// Opens the repository; asks for the password only once the place is known to be there.
     fn open_repository(&self) -> Result<Repository, Failure> {
-        let settings = self.settings()?;
-        let backend = devsnap_backends::open(&settings.repository, &settings.credentials)
-            .map_err(|error| no_default_yet(error.into(), &settings))?;
+        let (settings, backend) = self.reach_repository()?;
         let secret: Secret = self.with_sources(|sources| sources.existing())?;
         let watch = self.report.watch();
         let repository = Repository::open(backend, &secret.unlock(), &settings.cache, &watch)
@@ -136,6 +165,14 @@ impl<'a> Session<'a> {
             repository.cache_folder().display()
         ));
         Ok(repository)
+    }
+
+    /// Where the repository is, without opening it.
+    fn reach_repository(&self) -> Result<(Settings, Box<dyn Backend>), Failure> {
+        let settings = self.settings()?;
+        let backend = devsnap_backends::open(&settings.repository, &settings.credentials)
+            .map_err(|error| no_default_yet(error.into(), &settings))?;
+        Ok((settings, backend))
     }
 
     /// All snapshots that can be read, oldest first; the others are warned of.

@@ -1,21 +1,35 @@
 //! `devsnap prune`: room that no snapshot needs any more.
 use super::Session;
-use crate::args::PruneArgs;
+use super::policy::{Judgement, policy_of};
+use crate::args::{PolicyArgs, PruneArgs};
 use crate::failure::{ExitCode, Failure};
 use crate::report::{escaped, json, text::moment, text::size};
+use devsnap_engine::id::SnapshotId;
 use devsnap_engine::node::Time;
 use devsnap_engine::progress::Progress;
 use devsnap_engine::prune::{PruneOptions, PruneReport, prune};
-use devsnap_engine::repository::OpenSession;
+use devsnap_engine::repository::{OpenSession, Repository};
+use devsnap_engine::retention::RetentionPolicy;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) fn run(session: &Session<'_>, args: &PruneArgs) -> Result<ExitCode, Failure> {
+    let policy = policy_of(&args.policy)?;
+    let PolicyArgs { of, trust_dates, allow_last, .. } = &args.policy;
+    if policy.is_empty() && (of.is_some() || *trust_dates || *allow_last) {
+        return Err(Failure::usage("--of, --trust-dates and --allow-last go with a policy")
+            .hint("e.g. `devsnap prune --keep-daily 7 --keep-monthly 12 --dry-run`"));
+    }
     let repository = session.open_repository()?;
+    let forgotten = match policy.is_empty() {
+        true => Vec::new(),
+        false => forget(session, &repository, args, &policy)?,
+    };
     let options = PruneOptions {
         max_unused: args.max_unused,
         dry_run: args.dry_run,
+        forgotten: forgotten.iter().copied().collect(),
         fence_after: Duration::from_secs(u64::from(args.fence_after_hours) * 3600),
         program: format!("devsnap {}", env!("CARGO_PKG_VERSION")),
     };
@@ -32,8 +46,28 @@ pub(super) fn run(session: &Session<'_>, args: &PruneArgs) -> Result<ExitCode, F
             || format!("waits for {}, {}", name(open), last_sign(session, open)),
         )?;
     }
-    session.report.summary(|| summary(&pruned, args), || for_people(&pruned, args))?;
+    session.report.summary(
+        || summary(&pruned, args, forgotten.len()),
+        || for_people(&pruned, args, forgotten.len()),
+    )?;
     Ok(if pruned.waits_for.is_empty() { ExitCode::Done } else { ExitCode::Incomplete })
+}
+
+/// Forgets what the policy does not keep, or (dry) says what that is.
+fn forget(
+    session: &Session<'_>,
+    repository: &Repository,
+    args: &PruneArgs,
+    policy: &RetentionPolicy,
+) -> Result<Vec<SnapshotId>, Failure> {
+    let snapshots = session.all_snapshots(repository)?;
+    let judgement = Judgement::new(&snapshots, policy, &args.policy)?;
+    judgement.say(session)?;
+    let forgotten = judgement.forgotten();
+    if !args.dry_run {
+        repository.forget(&forgotten, session.interrupt)?;
+    }
+    Ok(forgotten)
 }
 
 fn name(open: &OpenSession) -> String {
@@ -57,11 +91,12 @@ fn for_programs(open: &OpenSession) -> Value {
     line.into()
 }
 
-fn summary(pruned: &PruneReport, args: &PruneArgs) -> Value {
+fn summary(pruned: &PruneReport, args: &PruneArgs, forgotten: usize) -> Value {
     let plan = &pruned.plan;
     json!({
         "message_type": "summary",
         "dry_run": args.dry_run,
+        "forgotten": forgotten,
         "snapshots": pruned.snapshots,
         "unfinished_snapshots": pruned.unfinished,
         "bytes_needed": plan.needed_bytes,
@@ -79,7 +114,7 @@ fn summary(pruned: &PruneReport, args: &PruneArgs) -> Value {
     })
 }
 
-fn for_people(pruned: &PruneReport, args: &PruneArgs) -> String {
+fn for_people(pruned: &PruneReport, args: &PruneArgs, forgotten: usize) -> String {
     let plan = &pruned.plan;
     let (unneeded, partly) = (plan.remove.len(), plan.repack.len());
     let unfinished = match pruned.unfinished {
@@ -95,24 +130,32 @@ fn for_people(pruned: &PruneReport, args: &PruneArgs) -> String {
     );
     if args.dry_run {
         let freed = plan.condemned_bytes.saturating_sub(plan.copied_bytes);
+        let forgets = match forgotten {
+            0 => String::new(),
+            count => format!("Would forget {count} snapshots. "),
+        };
         return format!(
-            "Would remove {unneeded} packs and repack {partly}: about {} less{kept}",
+            "{forgets}Would remove {unneeded} packs and repack {partly}: about {} less{kept}",
             size(freed)
         );
     }
+    let forgot = match forgotten {
+        0 => String::new(),
+        count => format!("Forgot {count} snapshots. "),
+    };
     if !pruned.waits_for.is_empty() {
         return format!(
-            "Marked {} packs; they go with the next `devsnap prune` after {} open sessions have \
+            "{forgot}Marked {} packs; they go with the next `devsnap prune` after {} open sessions have \
              ended{kept}",
             pruned.waiting_packs,
             pruned.waits_for.len(),
         );
     }
     if pruned.removed_packs == 0 {
-        return format!("Nothing to remove{kept}");
+        return format!("{forgot}Nothing to remove{kept}");
     }
     format!(
-        "Removed {} packs ({}), stored {} again: {} less{kept}",
+        "{forgot}Removed {} packs ({}), stored {} again: {} less{kept}",
         pruned.removed_packs,
         size(pruned.removed_bytes),
         size(pruned.stored_bytes),
@@ -126,7 +169,8 @@ mod tests {
     use devsnap_engine::prune::{MaxUnused, PrunePlan};
 
     fn args(dry_run: bool) -> PruneArgs {
-        PruneArgs { dry_run, max_unused: MaxUnused::Percent(5.0), fence_after_hours: 48 }
+        let policy = PolicyArgs::default();
+        PruneArgs { dry_run, max_unused: MaxUnused::Percent(5.0), fence_after_hours: 48, policy }
     }
 
     #[test]
@@ -134,15 +178,15 @@ mod tests {
         let plan = PrunePlan { needed_bytes: 3 << 20, unused_bytes: 1024, ..PrunePlan::default() };
         let mut pruned = PruneReport { plan, ..PruneReport::default() };
         assert_eq!(
-            for_people(&pruned, &args(false)),
+            for_people(&pruned, &args(false), 0),
             "Nothing to remove\n  needed 3.0 MiB, unused and kept 1.0 KiB"
         );
         (pruned.removed_packs, pruned.removed_bytes, pruned.stored_bytes) = (2, 4 << 20, 1 << 20);
         assert!(
-            for_people(&pruned, &args(false))
+            for_people(&pruned, &args(false), 0)
                 .starts_with("Removed 2 packs (4.0 MiB), stored 1.0 MiB again: 3.0 MiB less")
         );
-        let line = summary(&pruned, &args(false));
+        let line = summary(&pruned, &args(false), 0);
         assert_eq!((&line["packs_removed"], &line["bytes_stored"]), (&json!(2), &json!(1 << 20)));
     }
 }

@@ -217,6 +217,7 @@ impl Run<'_> {
         let stored = pipeline.finish()?;
         if !self.options.dry_run {
             memory.keep(self.repository.index(), &tickets, &lists)?;
+            self.repository.flush_pages()?;
         }
         let duration_millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let totals = Totals {

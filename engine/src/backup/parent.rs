@@ -24,6 +24,8 @@ impl Lineage {
     /// Inheriting is reuse: while sweepers have marked packs, or packs are lost, the parent's tree
     /// is walked, and a parent that needs one of them is not used. Then everything is read anew,
     /// and stored as far as no sound pack has it.
+    ///
+    /// A station's parent is one of its own, if it has kept that one's pages: it reads no others.
     pub(super) fn find(
         repository: &Repository,
         origin: &Origin,
@@ -47,11 +49,11 @@ impl Lineage {
             .max_by_key(|named| named.snapshot.sequence);
         let (sequence, previous) = last
             .map_or((0, None), |named| (named.snapshot.sequence.saturating_add(1), Some(named.id)));
-        let parent = match found.named.iter().rev().find(|n| is_parent(n, origin)) {
-            Some(named)
-                if !repository.index().has_unreliable()
-                    || is_reliable(repository, named.snapshot.root.as_ref(), interrupt)? =>
-            {
+        let may_read =
+            |named: &Named| !repository.is_write_only() || named.snapshot.writer == writer;
+        let mut parents = found.named.iter().rev().filter(|n| is_parent(n, origin) && may_read(n));
+        let parent = match parents.next() {
+            Some(named) if is_reliable(repository, named.snapshot.root.as_ref(), interrupt)? => {
                 Some(named.clone())
             }
             _ => None,
@@ -73,18 +75,28 @@ fn is_parent(named: &Named, origin: &Origin) -> bool {
     same && (named.snapshot.is_complete() || matches!(origin, Origin::Folder { .. }))
 }
 
-/// Whether all that a tree needs lies in packs that are whole and that nobody has condemned.
+/// Whether all that a tree needs lies in packs that are whole and that nobody has condemned. Walks
+/// it only when there is a doubt.
 pub(super) fn is_reliable(
     repository: &Repository,
     root: Option<&PageRef>,
     interrupt: &Interrupt,
 ) -> Result<bool> {
+    if !repository.is_write_only() && !repository.index().has_unreliable() {
+        return Ok(true);
+    }
     let mut reliable = true;
     let lost = || Error::new(ErrorKind::NotFound, "looking through a tree");
     let index = repository.index();
     let need = |id| -> Result<()> {
         interrupt.check()?;
         index.locate_reliable(&id)?.map(|_| ()).ok_or_else(lost)
+    };
+    let is_loss = |e: &Error| match e.kind() {
+        ErrorKind::NotFound | ErrorKind::Damaged => true,
+        // A page that a station has not kept.
+        ErrorKind::Denied => repository.is_write_only(),
+        _ => false,
     };
     let mut pages = Vec::new();
     let walked = walk(
@@ -109,9 +121,7 @@ pub(super) fn is_reliable(
     );
     for result in std::iter::once(walked).chain(pages.into_iter().map(need)) {
         match result {
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Damaged) => {
-                reliable = false;
-            }
+            Err(e) if is_loss(&e) => reliable = false,
             other => other?,
         }
     }

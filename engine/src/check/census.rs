@@ -1,10 +1,9 @@
 //! The packs that the index lists against the packs that the store has.
 use super::{CheckReport, Severity};
-use crate::backend::ObjectKey;
 use crate::error::Result;
 use crate::id::{BlobId, PackId};
-use crate::pack::{BlockEntry, PackFooter, PackKind};
-use crate::repository::Repository;
+use crate::index::{IndexedPack, KnownPack};
+use crate::pack::{BlockEntry, PackKind};
 use std::collections::HashMap;
 
 /// A pack as one side knows it.
@@ -18,6 +17,12 @@ pub(crate) struct PackOf {
     pub(crate) size_bytes: u64,
 }
 
+impl PackOf {
+    pub(super) fn of(pack: &KnownPack) -> Self {
+        PackOf { id: pack.id, kind: pack.header.kind, size_bytes: pack.pack_len }
+    }
+}
+
 /// What a check needs to know of packs.
 pub(crate) trait Packs: Sync {
     /// The packs that segments of the index list and no tombstone takes away.
@@ -26,59 +31,18 @@ pub(crate) trait Packs: Sync {
     /// The packs that the store has.
     fn listed(&self) -> Result<Vec<PackOf>>;
 
-    /// The pack's own list of blocks and blobs, read from the store. Error: Damaged, NotFound.
-    fn contents(&self, pack: &PackOf) -> Result<PackFooter>;
+    /// What the pack says of itself, read from the store. Error: Damaged, NotFound.
+    fn contents(&self, pack: &PackOf) -> Result<IndexedPack>;
 
     /// As [`Repository::read_blocks`].
     fn read_blocks(&self, pack: &PackOf, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>>;
 
-    /// All of the pack was read and is right.
-    fn note_sound(&self, pack: &PackOf);
+    /// All that the pack says it holds was read and is right.
+    fn note_sound(&self, pack: IndexedPack) -> Result<()>;
 
     /// Goes on only if `plain` is the blob `id`: contents and pages are named under different
     /// keys. Error: Damaged.
     fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()>;
-}
-
-impl Packs for Repository {
-    fn indexed(&self) -> Result<Vec<PackOf>> {
-        let known = self.index().live_packs().into_iter();
-        Ok(known
-            .map(|pack| PackOf { id: pack.id, kind: pack.header.kind, size_bytes: pack.pack_len })
-            .collect())
-    }
-
-    fn listed(&self) -> Result<Vec<PackOf>> {
-        let mut packs = Vec::new();
-        for kind in [PackKind::Meta, PackKind::Data] {
-            for listed in self.backend().list(kind.object_kind(), "") {
-                let listed = listed?;
-                // What has no pack's name is nobody's.
-                if let Ok(id) = listed.key.name().parse() {
-                    packs.push(PackOf { id, kind, size_bytes: listed.size_bytes });
-                }
-            }
-        }
-        Ok(packs)
-    }
-
-    fn contents(&self, pack: &PackOf) -> Result<PackFooter> {
-        let key = ObjectKey::new(pack.kind.object_kind(), pack.id.to_hex());
-        Ok(self.read_pack_list(&key, pack.size_bytes)?.footer)
-    }
-
-    fn read_blocks(&self, pack: &PackOf, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>> {
-        Repository::read_blocks(self, pack.kind, &pack.id, blocks)
-    }
-
-    fn note_sound(&self, pack: &PackOf) {
-        // Forgotten the next time it is checked.
-        let _ = self.index().note_damaged(&pack.id, false);
-    }
-
-    fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()> {
-        self.verify_named(kind, id, plain)
-    }
 }
 
 /// Compares both sides and returns the packs that are where the index says.

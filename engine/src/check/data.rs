@@ -48,13 +48,9 @@ pub(super) fn check(
                     progress.advance(1, pack.size_bytes);
                     let mut found = lock();
                     match read {
-                        Ok((bytes, None)) => {
-                            store.note_sound(pack);
+                        Ok((bytes, sentence)) => {
                             found.1 += bytes;
-                        }
-                        Ok((bytes, Some(sentence))) => {
-                            found.1 += bytes;
-                            found.0.push(sentence);
+                            found.0.extend(sentence);
                         }
                         Err(error) => {
                             found.2.get_or_insert(error);
@@ -89,10 +85,11 @@ fn read_pack(
         }
         Err(error) => return Err(error),
     };
-    let mut blobs = contents.blobs.clone();
+    let footer = &contents.footer;
+    let mut blobs = footer.blobs.clone();
     blobs.sort_unstable_by_key(|blob| blob.block);
     let (mut bytes, mut bad, mut first) = (0, 0, None);
-    for blocks in groups(&contents) {
+    for blocks in groups(footer) {
         interrupt.check()?;
         for ((ordinal, _), plain) in blocks.iter().zip(read(store, pack, &blocks)?) {
             let from = blobs.partition_point(|blob| blob.block < *ordinal);
@@ -107,12 +104,12 @@ fn read_pack(
             }
         }
     }
-    let name = name_of(pack);
-    let of = blobs.len();
-    Ok((
-        bytes,
-        first.map(|first| format!("{name}: {bad} of {of} blobs are damaged, first: {first}")),
-    ))
+    let (name, of) = (name_of(pack), blobs.len());
+    let Some(first) = first else {
+        store.note_sound(contents)?;
+        return Ok((bytes, None));
+    };
+    Ok((bytes, Some(format!("{name}: {bad} of {of} blobs are damaged, first: {first}"))))
 }
 
 /// The plaintexts of some blocks; a damaged one is `None` and takes no neighbour with it.
@@ -170,6 +167,6 @@ fn groups(contents: &PackFooter) -> Vec<Vec<(u32, BlockEntry)>> {
     groups
 }
 
-fn is_loss(error: &Error) -> bool {
+pub(super) fn is_loss(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NotFound | ErrorKind::TooNew)
 }

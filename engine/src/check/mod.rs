@@ -1,6 +1,7 @@
 //! Holding a store against itself: does every snapshot reach all that it names?
 mod census;
 mod data;
+mod stations;
 mod structure;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::progress::{Phase, Progress};
 use crate::repository::Repository;
+use stations::StoredPacks;
 
 /// Sentences of one kind that are kept; after them one says how many more there are.
 const SENTENCES_MAX: usize = 20;
@@ -52,6 +54,11 @@ pub struct CheckReport {
     pub blobs: u64,
     /// Plaintext read and verified, in bytes.
     pub read_bytes: u64,
+    /// Sessions of stations that nobody has vouched for; of each, one block was opened.
+    pub hearsay_sessions: u64,
+    /// Packs of stations that were read in full and are listed anew: what is written from now on
+    /// may rely on them.
+    pub vouched_packs: u64,
 }
 
 impl CheckReport {
@@ -77,7 +84,8 @@ impl CheckReport {
 }
 
 /// Checks the whole store: its snapshots and their trees, that every blob they name is in the
-/// index and its pack in the store; with `read_data_percent` also stored bytes.
+/// index and its pack in the store; with `read_data_percent` also stored bytes. Packs of stations
+/// that were read so are listed anew, by this key.
 ///
 /// # Errors
 ///
@@ -88,6 +96,7 @@ pub fn check(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<CheckReport> {
+    repository.require_full("checking")?;
     let mut report = CheckReport::default();
     progress.phase(Phase::CheckingStructure);
     let snapshots = repository.snapshots()?;
@@ -95,7 +104,8 @@ pub fn check(
         report.find(Severity::Damage, format!("snapshot {name} cannot be read: {error:?}"));
     }
     structure::check(repository, &snapshots.named, &mut report, interrupt)?;
-    let packs = census::check(repository, &mut report)?;
+    let stored = StoredPacks::of(repository);
+    let packs = census::check(&stored, &mut report)?;
     for (name, error) in repository.bring_level()?.unreadable_segments {
         report.find(Severity::Damage, format!("index segment {name} cannot be read: {error:?}"));
     }
@@ -107,9 +117,11 @@ pub fn check(
         );
         report.find(Severity::Damage, sentence);
     }
+    stations::check(repository, &mut report, interrupt)?;
     if let Some(percent) = options.read_data_percent {
         progress.phase(Phase::CheckingData);
-        data::check(repository, &packs, percent, &mut report, progress, interrupt)?;
+        data::check(&stored, &packs, percent, &mut report, progress, interrupt)?;
+        report.vouched_packs = stored.vouch()?;
     }
     Ok(report)
 }

@@ -1,9 +1,10 @@
 use super::census::{self, PackOf, Packs};
 use super::{CheckReport, Severity, data};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{BlobId, PackId};
+use crate::id::{BlobId, PackId, SessionId};
+use crate::index::IndexedPack;
 use crate::interrupt::Interrupt;
-use crate::pack::{BlobEntry, BlockEntry, PackFooter, PackKind};
+use crate::pack::{BlobEntry, BlockEntry, PackFooter, PackHeader, PackKind};
 use crate::progress::Silent;
 
 /// A blob is named by its first byte; block `n` of a pack is 10 bytes of `n`.
@@ -18,7 +19,9 @@ fn pack(number: u8, size_bytes: u64) -> PackOf {
 }
 
 impl Packs for Shelf {
-    fn note_sound(&self, _: &PackOf) {}
+    fn note_sound(&self, _: IndexedPack) -> Result<()> {
+        Ok(())
+    }
 
     fn indexed(&self) -> Result<Vec<PackOf>> {
         Ok(self.indexed.clone())
@@ -26,7 +29,7 @@ impl Packs for Shelf {
     fn listed(&self) -> Result<Vec<PackOf>> {
         Ok(self.listed.clone())
     }
-    fn contents(&self, _: &PackOf) -> Result<PackFooter> {
+    fn contents(&self, pack: &PackOf) -> Result<IndexedPack> {
         let block = |n: u32| BlockEntry { offset: 124 + n * 20, stored_len: 20, raw_len: 10 };
         let blob = |n: u8| BlobEntry {
             id: BlobId::from_bytes([n; 32]),
@@ -34,7 +37,16 @@ impl Packs for Shelf {
             offset: 2,
             len: 4,
         };
-        Ok(PackFooter { blocks: (0..3).map(block).collect(), blobs: (0..3).map(blob).collect() })
+        let (blocks, blobs) = ((0..3).map(block).collect(), (0..3).map(blob).collect());
+        let header = PackHeader {
+            kind: pack.kind,
+            session: SessionId::from_bytes([0; 16]),
+            salt: [0; 32],
+            encapsulated: [0; 32],
+            committed: [0; 32],
+        };
+        let footer = PackFooter { blocks, blobs };
+        Ok(IndexedPack { id: pack.id, header, pack_len: pack.size_bytes, footer })
     }
     fn read_blocks(&self, _: &PackOf, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>> {
         if blocks.iter().any(|(ordinal, _)| self.damaged_block == Some(*ordinal)) {

@@ -72,11 +72,26 @@ impl Index {
     ///
     /// The file could not be written.
     pub fn record_pack(&self, pack: &IndexedPack) -> Result<()> {
+        self.record(pack, false)
+    }
+
+    /// Notes that `pack` was found in the store, where anybody may have put it: it can be read, and
+    /// nothing new is built on it.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be written.
+    pub fn record_found_pack(&self, pack: &IndexedPack) -> Result<()> {
+        self.record(pack, true)
+    }
+
+    fn record(&self, pack: &IndexedPack, is_hearsay: bool) -> Result<()> {
         let number = {
+            let known = known(pack, is_hearsay);
             let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-            let (number, new) = packs.number_of(known(pack));
+            let (number, new) = packs.number_of(known);
             if new {
-                self.write(&[(number, known(pack))], &mut [], &[], &[])?;
+                self.write(&[(number, known)], &mut [], &[], &[])?;
             }
             packs.add_own(number);
             number
@@ -116,8 +131,9 @@ impl Index {
     pub fn record_own_segment(&self, id: SegmentId, segment: &IndexSegment) -> Result<()> {
         self.flush_rows()?;
         let mut list = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        let numbers = segment.packs.iter().map(|pack| list.number_of(known(pack)).0).collect();
-        let refers = super::Refers { packs: numbers, tombstones: segment.tombstones.clone() };
+        let number = |pack| list.number_of(known(pack, segment.is_hearsay)).0;
+        let packs = segment.packs.iter().map(number).collect();
+        let refers = super::Refers { packs, tombstones: segment.tombstones.clone() };
         self.write(&[], &mut [], &[(id, refers.clone())], &[])?;
         list.add_segment(id, refers);
         Ok(())

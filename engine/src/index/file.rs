@@ -120,6 +120,7 @@ fn set_up(database: &Database, repository: RepositoryId) -> Result<()> {
         local!(DOING, write.open_table(SNAPSHOTS))?;
         local!(DOING, write.open_table(NOTES))?;
         local!(DOING, write.open_table(tables::FILES))?;
+        local!(DOING, write.open_table(tables::PAGES))?;
         let mut meta = local!(DOING, write.open_table(META))?;
         local!(DOING, meta.insert(b"schema".as_slice(), SCHEMA))?;
         let id = repository.as_bytes().as_slice();
@@ -133,7 +134,7 @@ fn remove(file: &Path) -> Result<()> {
 }
 
 /// Makes a folder that only its owner can look into.
-fn make_private_folder(folder: &Path) -> Result<()> {
+pub(crate) fn make_private_folder(folder: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);

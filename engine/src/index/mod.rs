@@ -14,6 +14,7 @@ mod doubt;
 mod file;
 mod files;
 mod packs;
+mod pages;
 mod scan;
 mod segment;
 mod tables;
@@ -30,6 +31,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use tables::{BLOBS, BlobRow, META, PACKS, Refers, SEGMENTS};
 
 pub use claims::Claim;
+pub(crate) use file::make_private_folder;
 pub use files::{FileMemory, KnownFile};
 pub use scan::{PackStanding, RowsByBlob};
 pub use segment::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
@@ -106,9 +108,10 @@ impl Index {
         for (id, segment) in added {
             let mut refers = Refers { packs: Vec::new(), tombstones: segment.tombstones.clone() };
             for pack in &segment.packs {
-                let (number, new) = packs.number_of(known(pack));
+                let known = known(pack, segment.is_hearsay);
+                let (number, new) = packs.number_of(known);
                 if new {
-                    new_packs.push((number, known(pack)));
+                    new_packs.push((number, known));
                 }
                 rows.extend(spots(pack, number).map(|(id, spot)| spot.row(&id)));
                 refers.packs.push(number);
@@ -174,6 +177,11 @@ impl Index {
         self.packs().has_unreliable()
     }
 
+    /// Segments that say of packs only what others vouch for.
+    pub fn superseded_hearsay(&self) -> Vec<SegmentId> {
+        self.packs().superseded_hearsay()
+    }
+
     /// Whether a tombstone says that the pack is gone.
     pub fn is_buried(&self, pack: &PackId) -> bool {
         self.packs().is_buried(pack)
@@ -198,22 +206,20 @@ impl Index {
     }
 
     fn find(&self, id: &BlobId, reliable_only: bool) -> Result<Option<BlobLocation>> {
-        if let Some(spot) = self.claims().stored(id) {
-            let packs = self.packs();
-            if packs.is_reliable(spot.pack) || !reliable_only {
-                return Ok(packs.live(spot.pack).map(|pack| spot.located_in(pack.id)));
-            }
-        }
-        let spots = self.spots_in_file(id)?;
+        let held = self.claims().stored(id);
+        let is_reliable = |spot: &Spot| self.packs().is_reliable(spot.pack);
+        let mut spots = match held.filter(is_reliable) {
+            Some(_) => Vec::new(),
+            None => self.spots_in_file(id)?,
+        };
+        spots.extend(held);
         let packs = self.packs();
-        if let Some(spot) = spots.iter().find(|spot| packs.is_reliable(spot.pack)) {
-            return Ok(packs.live(spot.pack).map(|pack| spot.located_in(pack.id)));
-        }
-        if reliable_only {
-            return Ok(None);
-        }
-        let readable = spots.iter().find_map(|spot| Some((spot, packs.live(spot.pack)?)));
-        Ok(readable.map(|(spot, pack)| spot.located_in(pack.id)))
+        // A station's word last: a pack that is on its way out at least holds what it says.
+        let rank = |spot: &Spot| (!packs.is_reliable(spot.pack), packs.is_hearsay(spot.pack));
+        let readable = spots.iter().filter(|spot| !reliable_only || packs.is_reliable(spot.pack));
+        let readable = readable.filter_map(|spot| Some((spot, packs.live(spot.pack)?)));
+        let best = readable.min_by_key(|(spot, _)| rank(spot));
+        Ok(best.map(|(spot, pack)| spot.located_in(pack.id)))
     }
 
     fn spots_in_file(&self, id: &BlobId) -> Result<Vec<Spot>> {
@@ -313,9 +319,9 @@ impl Index {
     }
 }
 
-fn known(pack: &IndexedPack) -> KnownPack {
+fn known(pack: &IndexedPack, is_hearsay: bool) -> KnownPack {
     let IndexedPack { id, header, pack_len, .. } = *pack;
-    KnownPack { id, header, pack_len }
+    KnownPack { id, header, pack_len, is_hearsay }
 }
 
 fn spots(pack: &IndexedPack, number: u32) -> impl Iterator<Item = (BlobId, Spot)> + '_ {

@@ -4,14 +4,17 @@ use crate::id::{PackId, SegmentId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The packs that segments list, less those that tombstones bury, and this session's own.
+///
+/// A pack that is known from hearsay has a number of its own, and so rows of its own: what a station
+/// says of a pack changes nothing of what somebody else says who may be relied on.
 #[derive(Default)]
 pub(super) struct PackList {
     known: Vec<KnownPack>,
-    numbers: HashMap<PackId, u32>,
+    numbers: HashMap<(PackId, bool), u32>,
     pub(super) segments: BTreeMap<SegmentId, Refers>,
     listed: HashSet<u32>,
     buried: HashSet<PackId>,
-    /// Packs of this process that no segment lists yet.
+    /// Packs of this process that no segment lists yet: stored, or found.
     own: HashSet<u32>,
     /// Packs that a sweeper has marked: readable, and never to be relied on by what is written.
     condemned: HashSet<PackId>,
@@ -21,7 +24,8 @@ pub(super) struct PackList {
 
 impl PackList {
     pub(super) fn load(known: Vec<KnownPack>, segments: BTreeMap<SegmentId, Refers>) -> Self {
-        let numbers = known.iter().enumerate().map(|(n, pack)| (pack.id, number(n))).collect();
+        let key = |(n, pack): (usize, &KnownPack)| ((pack.id, pack.is_hearsay), number(n));
+        let numbers = known.iter().enumerate().map(key).collect();
         let mut list = PackList { known, numbers, segments, ..PackList::default() };
         list.settle();
         list
@@ -29,12 +33,13 @@ impl PackList {
 
     /// The pack's number; a new one for a pack that has none.
     pub(super) fn number_of(&mut self, pack: KnownPack) -> (u32, bool) {
-        if let Some(known) = self.numbers.get(&pack.id) {
+        let key = (pack.id, pack.is_hearsay);
+        if let Some(known) = self.numbers.get(&key) {
             return (*known, false);
         }
         let new = number(self.known.len());
         self.known.push(pack);
-        self.numbers.insert(pack.id, new);
+        self.numbers.insert(key, new);
         (new, true)
     }
 
@@ -75,10 +80,38 @@ impl PackList {
         self.unsound = packs;
     }
 
-    /// Whether any live pack is not to be relied on.
+    /// Whether any live pack is not to be relied on. Hearsay counts even where somebody else
+    /// vouches for the pack: what a station has built rests on what it said.
     pub(super) fn has_unreliable(&self) -> bool {
         let both = self.condemned.iter().chain(&self.unsound);
         both.into_iter().any(|id| self.live_by_id(id).is_some())
+            || self.listed.iter().chain(&self.own).any(|pack| self.is_hearsay(*pack))
+    }
+
+    /// Whether the number is that of a live pack as nobody knows it who may be relied on.
+    pub(super) fn is_hearsay(&self, pack: u32) -> bool {
+        self.live(pack).is_some_and(|known| known.is_hearsay)
+    }
+
+    /// Segments that say only what others vouch for: whoever knows those needs them no more.
+    pub(super) fn superseded_hearsay(&self) -> Vec<SegmentId> {
+        let vouched: HashSet<PackId> = self
+            .listed
+            .iter()
+            .filter_map(|pack| self.known.get(*pack as usize))
+            .filter(|known| !known.is_hearsay)
+            .map(|known| known.id)
+            .collect();
+        let is_covered = |pack: &u32| {
+            let known = self.known.get(*pack as usize).filter(|known| known.is_hearsay);
+            known.is_some_and(|k| vouched.contains(&k.id) || self.buried.contains(&k.id))
+        };
+        let covered = |refers: &Refers| {
+            !refers.packs.is_empty()
+                && refers.tombstones.is_empty()
+                && refers.packs.iter().all(is_covered)
+        };
+        self.segments.iter().filter(|(_, refers)| covered(refers)).map(|(id, _)| *id).collect()
     }
 
     pub(super) fn is_condemned(&self, id: &PackId) -> bool {
@@ -101,19 +134,30 @@ impl PackList {
         (stands && !self.buried.contains(&known.id)).then_some(known)
     }
 
+    /// As somebody vouches for it, if anybody does.
     pub(super) fn live_by_id(&self, id: &PackId) -> Option<&KnownPack> {
-        self.live(*self.numbers.get(id)?)
+        let numbers =
+            [false, true].into_iter().filter_map(|hearsay| self.numbers.get(&(*id, hearsay)));
+        numbers.filter_map(|number| self.live(*number)).next()
+    }
+
+    /// The live pack of this number, unless another number is what counts of the same pack.
+    pub(super) fn counted(&self, pack: u32) -> Option<&KnownPack> {
+        let known = self.live(pack)?;
+        let twin = self.numbers.get(&(known.id, false)).filter(|_| known.is_hearsay);
+        twin.and_then(|twin| self.live(*twin)).is_none().then_some(known)
     }
 
     /// Whether what is written now may rely on the pack.
     pub(super) fn is_reliable(&self, pack: u32) -> bool {
-        self.live(pack).is_some_and(|known| {
+        self.live(pack).filter(|known| !known.is_hearsay).is_some_and(|known| {
             !self.condemned.contains(&known.id) && !self.unsound.contains(&known.id)
         })
     }
 
+    /// Each pack once.
     pub(super) fn live_packs(&self) -> impl Iterator<Item = &KnownPack> {
-        (0..self.known.len()).filter_map(|n| self.live(number(n)))
+        (0..self.known.len()).filter_map(|n| self.counted(number(n)))
     }
 }
 
@@ -135,7 +179,7 @@ mod tests {
             encapsulated: [0; 32],
             committed: [0; 32],
         };
-        KnownPack { id: PackId::from_bytes([n; 32]), header, pack_len: 1 }
+        KnownPack { id: PackId::from_bytes([n; 32]), header, pack_len: 1, is_hearsay: false }
     }
 
     fn segment(n: u8) -> SegmentId {
@@ -147,14 +191,42 @@ mod tests {
         let mut list = PackList::default();
         let (first, new) = list.number_of(pack(1));
         assert!(new && list.live(first).is_none(), "a number alone is no life");
-        list.add_segment(segment(1), Refers { packs: vec![first], tombstones: vec![] });
-        list.add_segment(segment(2), Refers { packs: vec![first], tombstones: vec![] });
+        let lists_it = Refers { packs: vec![first], ..Refers::default() };
+        list.add_segment(segment(1), lists_it.clone());
+        list.add_segment(segment(2), lists_it);
         list.drop_segments(&[segment(1)]);
         assert!(list.live(first).is_some(), "another segment lists it");
-        list.add_segment(segment(3), Refers { packs: vec![], tombstones: vec![pack(1).id] });
+        let buries_it = Refers { tombstones: vec![pack(1).id], ..Refers::default() };
+        list.add_segment(segment(3), buries_it);
         assert!(list.live(first).is_none());
         list.add_own(first);
         assert!(list.live(first).is_none(), "buried stays buried");
+    }
+
+    #[test]
+    fn what_is_known_from_hearsay_is_read_and_not_relied_on_until_somebody_vouches_for_it() {
+        let mut list = PackList::default();
+        let hearsay = |n| KnownPack { is_hearsay: true, pack_len: 7, ..pack(n) };
+        let (first, _) = list.number_of(hearsay(1));
+        let (second, _) = list.number_of(hearsay(2));
+        list.add_own(first);
+        list.add_segment(segment(1), Refers { packs: vec![second], ..Refers::default() });
+        for number in [first, second] {
+            assert!(list.live(number).is_some() && !list.is_reliable(number));
+        }
+        assert!(list.has_unreliable() && list.superseded_hearsay().is_empty());
+        let (vouched, new) = list.number_of(pack(2));
+        assert!(new, "what a station said of it stays apart");
+        list.add_segment(segment(2), Refers { packs: vec![vouched], ..Refers::default() });
+        assert!(list.is_reliable(vouched) && !list.is_reliable(second));
+        assert_eq!(list.live_by_id(&pack(2).id), Some(&pack(2)), "and its length is the right one");
+        assert_eq!(list.live_packs().filter(|known| known.id == pack(2).id).count(), 1);
+        assert!(list.counted(second).is_none() && list.counted(first).is_some());
+        assert_eq!(list.superseded_hearsay(), [segment(1)]);
+        list.drop_segments(&[segment(1)]);
+        assert!(list.has_unreliable(), "the first is still hearsay");
+        list.drop_segments(&[segment(2)]);
+        assert!(list.live_by_id(&pack(2).id).is_none());
     }
 
     #[test]

@@ -20,12 +20,14 @@ pub struct PackStanding {
     pub missing: bool,
     /// Some of its bytes did not open when they were read.
     pub damaged: bool,
+    /// Nobody who may be relied on vouches for what it holds.
+    pub hearsay: bool,
 }
 
 impl PackStanding {
     /// Whether what is written now may rely on it.
     pub fn is_reliable(&self) -> bool {
-        !(self.condemned || self.missing || self.damaged)
+        !(self.condemned || self.missing || self.damaged || self.hearsay)
     }
 }
 
@@ -69,7 +71,8 @@ impl RowsByBlob {
 }
 
 impl Index {
-    /// Every pack by its number; `None` for one that is gone.
+    /// Every pack by its number; `None` for one that is gone, and for what a station says of a pack
+    /// that somebody vouches for who may be relied on.
     pub fn standings(&self) -> Vec<Option<PackStanding>> {
         let doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
         let packs = self.packs();
@@ -78,8 +81,9 @@ impl Index {
             condemned: packs.is_condemned(&pack.id),
             missing: doubts.is_missing(&pack.id),
             damaged: doubts.is_damaged(&pack.id),
+            hearsay: pack.is_hearsay,
         };
-        (0..packs.numbers()).map(|number| packs.live(number).map(standing)).collect()
+        (0..packs.numbers()).map(|number| packs.counted(number).map(standing)).collect()
     }
 
     /// All blobs.

@@ -1,8 +1,8 @@
 //! A stretch of the index as it is kept on the backend: which packs hold which blobs, and which
 //! packs are gone.
 //!
-//! Plaintext: the writer's public key and signature (purpose `index segment`), then number of
-//! packs, and per pack id (32 bytes), header (124), length, and its list of blocks and blobs (as
+//! Plaintext: the writer's public key and signature (purpose `index segment`), then 1 if its packs
+//! are hearsay and 0 if not, number of packs, and per pack id (32 bytes), header (124), length, and its list of blocks and blobs (as
 //! [`PackFooter`] writes it, behind its length); then number of tombstones, and per
 //! tombstone the id of a pack. Numbers are varints. All of it is sealed as one object.
 //!
@@ -43,6 +43,10 @@ pub struct IndexSegment {
     pub packs: Vec<IndexedPack>,
     /// Packs that a sweep deletes; they stay gone whatever other segments say.
     pub tombstones: Vec<PackId>,
+    /// Nobody who may be relied on has vouched for the packs: they were found without a segment in a
+    /// store that stations write to, or a station lists them. They may be read; nothing new may be
+    /// built on them.
+    pub is_hearsay: bool,
 }
 
 impl IndexSegment {
@@ -53,7 +57,7 @@ impl IndexSegment {
     /// No random bytes; [`Invalid`](ErrorKind::Invalid) for what [`open`](Self::open) would refuse:
     /// past [`SEGMENT_LEN_MAX`], or one pack's list past 32 MiB.
     pub fn seal(&self, keys: &Keys) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
+        let mut body = vec![u8::from(self.is_hearsay)];
         put_varint(&mut body, self.packs.len() as u64);
         for pack in &self.packs {
             body.extend_from_slice(pack.id.as_bytes());
@@ -96,6 +100,11 @@ impl IndexSegment {
 
     fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let mut from = Decoder::new(body);
+        let is_hearsay = match from.u8("hearsay")? {
+            0 => false,
+            1 => true,
+            _ => return Err(Malformed("hearsay")),
+        };
         // A pack takes at least 158 bytes, a tombstone 32: no count allocates more than was read.
         let count = from.count(from.remaining() / 158, "pack count")?;
         let mut packs = Vec::with_capacity(count);
@@ -117,7 +126,7 @@ impl IndexSegment {
             tombstones.push(PackId::from_bytes(from.array("tombstone")?));
         }
         from.finish("end of segment")?;
-        Ok(IndexSegment { packs, tombstones })
+        Ok(IndexSegment { packs, tombstones, is_hearsay })
     }
 }
 
@@ -160,7 +169,8 @@ mod tests {
             pack_len: 4096,
             footer: PackFooter { blocks, blobs },
         };
-        IndexSegment { packs: vec![pack], tombstones: vec![PackId::from_bytes([7; 32])] }
+        let tombstones = vec![PackId::from_bytes([7; 32])];
+        IndexSegment { packs: vec![pack], tombstones, is_hearsay: false }
     }
 
     #[test]
@@ -171,6 +181,9 @@ mod tests {
         let known = |public: &[u8; 32]| (*public == ours).then(|| keys.signer.writer());
         let (writer, opened) = IndexSegment::open(&keys, &sealed, known).unwrap();
         assert_eq!((writer, opened), (keys.signer.writer(), segment()));
+        let hearsay = IndexSegment { is_hearsay: true, ..segment() };
+        let opened = IndexSegment::open(&keys, &hearsay.seal(&keys).unwrap(), known).unwrap();
+        assert_eq!(opened.1, hearsay);
         let stranger = IndexSegment::open(&keys, &sealed, |_| None).unwrap_err();
         assert_eq!(stranger.kind(), ErrorKind::Damaged);
     }

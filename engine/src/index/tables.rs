@@ -3,11 +3,12 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `blobs` | blob id (32), pack number (4, big-endian) | block offset, stored length, raw length, ordinal, offset in the block, length (6 × 4) |
-//! | `packs` | pack number (4) | pack id (32), header (124), length (8) |
+//! | `packs` | pack number (4) | pack id (32), header (124), length (8), 1 if it is hearsay |
 //! | `segments` | segment id (32) | numbers of the packs it lists, behind their count; ids of the packs it buries |
 //! | `snapshots` | snapshot id (32) | the object as stored: sealed |
 //! | `notes` | note id (32) | the object as stored: sealed |
 //! | `files` | path of a file on this computer | what it looked like when it was read: see [`FileMemory`](super::FileMemory) |
+//! | `pages` | page id (32) | a tree page of this station, sealed under a key of its own |
 //! | `meta` | a word | schema version, repository id, whether listings were lost, ids of packs that did not open |
 //!
 //! Keys and values are bytes of our own layout, so that no change of redb's encodings matters.
@@ -18,7 +19,7 @@ use crate::pack::{BlobLocation, BlockEntry, HEADER_LEN, PackHeader};
 use redb::TableDefinition;
 
 /// Version of these tables; a file of another version is dropped and made anew.
-pub(super) const SCHEMA: &[u8] = b"devsnap index 2";
+pub(super) const SCHEMA: &[u8] = b"devsnap index 3";
 
 pub(super) const BLOBS: TableDefinition<'_, &[u8; 36], &[u8; 24]> = TableDefinition::new("blobs");
 pub(super) const PACKS: TableDefinition<'_, &[u8; 4], &[u8; PACK_ROW]> =
@@ -28,10 +29,11 @@ pub(super) const SNAPSHOTS: TableDefinition<'_, &[u8; 32], &[u8]> =
     TableDefinition::new("snapshots");
 pub(super) const NOTES: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("notes");
 pub(super) const FILES: TableDefinition<'_, &[u8], &[u8; 72]> = TableDefinition::new("files");
+pub(super) const PAGES: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("pages");
 pub(super) const META: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("meta");
 
 /// Length of a row of `packs`, in bytes.
-const PACK_ROW: usize = 32 + HEADER_LEN + 8;
+const PACK_ROW: usize = 32 + HEADER_LEN + 8 + 1;
 
 /// A row of `blobs`, key and value.
 pub(super) type BlobRow = ([u8; 36], [u8; 24]);
@@ -105,6 +107,9 @@ pub struct KnownPack {
     pub header: PackHeader,
     /// Its length, in bytes.
     pub pack_len: u64,
+    /// Nobody has vouched for this who may be relied on: it may be read, and nothing new may be
+    /// built on it.
+    pub is_hearsay: bool,
 }
 
 impl KnownPack {
@@ -112,7 +117,8 @@ impl KnownPack {
         let mut value = [0; PACK_ROW];
         value[..32].copy_from_slice(self.id.as_bytes());
         value[32..32 + HEADER_LEN].copy_from_slice(&self.header.encode());
-        value[32 + HEADER_LEN..].copy_from_slice(&self.pack_len.to_le_bytes());
+        value[32 + HEADER_LEN..PACK_ROW - 1].copy_from_slice(&self.pack_len.to_le_bytes());
+        value[PACK_ROW - 1] = u8::from(self.is_hearsay);
         value
     }
 
@@ -123,6 +129,7 @@ impl KnownPack {
             header: PackHeader::decode(&from.array("pack header")?)
                 .map_err(|_| Malformed("pack header"))?,
             pack_len: from.u64("pack length")?,
+            is_hearsay: from.u8("hearsay")? != 0,
         })
     }
 }
@@ -189,6 +196,7 @@ mod tests {
                 committed: [5; 32],
             },
             pack_len: 1 << 40,
+            is_hearsay: true,
         };
         assert_eq!(KnownPack::decode(&pack.encode()), Ok(pack));
         let refers = Refers { packs: vec![0, 300, u32::MAX], tombstones: vec![pack.id] };

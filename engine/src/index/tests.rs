@@ -37,7 +37,7 @@ fn pack(n: u8, blobs: &[u8]) -> IndexedPack {
 
 fn segment(n: u8, packs: Vec<IndexedPack>, tombstones: &[u8]) -> (SegmentId, IndexSegment) {
     let tombstones = tombstones.iter().map(|t| PackId::from_bytes([*t; 32])).collect();
-    (SegmentId::from_bytes([n; 32]), IndexSegment { packs, tombstones })
+    (SegmentId::from_bytes([n; 32]), IndexSegment { packs, tombstones, is_hearsay: false })
 }
 
 #[test]
@@ -84,8 +84,8 @@ fn a_location_is_found_before_and_after_rows_are_flushed_and_after_reopening() {
         let index = Index::open(folder.path(), HERE).unwrap();
         index.record_pack(&pack(1, &[1, 2])).unwrap();
         assert_eq!(wanted(&index), expected);
-        let segment = IndexSegment { packs: vec![pack(1, &[1, 2])], tombstones: Vec::new() };
-        index.record_own_segment(SegmentId::from_bytes([1; 32]), &segment).unwrap();
+        let (id, segment) = segment(1, vec![pack(1, &[1, 2])], &[]);
+        index.record_own_segment(id, &segment).unwrap();
         assert_eq!(wanted(&index), expected);
     }
     assert_eq!(wanted(&Index::open(folder.path(), HERE).unwrap()), expected);

@@ -344,7 +344,11 @@ impl PageSource for Pipeline {
 
 impl PageStore for Pipeline {
     fn write_page(&self, page: Vec<u8>) -> Result<BlobId> {
-        let id = self.shared.repository.name_of(PackKind::Meta, &page);
+        let repository = &self.shared.repository;
+        let id = repository.name_of(PackKind::Meta, &page);
+        if repository.is_write_only() && !self.shared.dry_run {
+            repository.keep_page(id, &page)?;
+        }
         match self.shared.offer(&self.work, Work::Page { id, page }) {
             Ok(()) => Ok(id),
             Err(_) if self.shared.is_stopped() => Err(self.why_stopped()),

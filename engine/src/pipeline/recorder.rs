@@ -34,7 +34,7 @@ pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>) {
         }
         last = Instant::now();
         if let Err(error) =
-            shared.repository.put_segments(&mut waiting).and_then(|()| shared.session.beat())
+            shared.repository.put_segments(&mut waiting, false).and_then(|()| shared.session.beat())
         {
             shared.fail(error);
         }
@@ -53,13 +53,14 @@ fn finish(shared: &Shared, waiting: &mut Vec<IndexedPack>) -> Result<()> {
     if shared.dry_run {
         return Ok(());
     }
-    shared.repository.put_segments(waiting)?;
+    shared.repository.put_segments(waiting, false)?;
     let repository = &shared.repository;
     if repository.index().has_lost_listings() {
         // The loss may have been met only while this run was under way.
         repository.adopt_unlisted_packs()?;
     }
     *waiting = repository.take_adopted();
-    shared.repository.put_segments(waiting)?;
+    // A station may have stored them, and nobody has looked whether they hold what they say.
+    repository.put_segments(waiting, repository.config().has_stations())?;
     repository.index().note_lost_listings(false)
 }

@@ -33,11 +33,21 @@ pub(super) fn merge(repository: &Repository, interrupt: &Interrupt) -> Result<u6
             levels.entry(level).or_default().push(id);
         }
     }
-    let mut went = 0;
+    let mut went = drop_superseded(repository)?;
     for segments in levels.into_values().filter(|segments| segments.len() >= MERGED) {
         went += merge_these(repository, &segments, interrupt)?;
     }
     Ok(went)
+}
+
+/// Removes what stations said of packs that others vouch for by now; how many segments.
+fn drop_superseded(repository: &Repository) -> Result<u64> {
+    let superseded = repository.index().superseded_hearsay();
+    for id in &superseded {
+        repository.backend().remove(&ObjectKey::new(ObjectKind::IndexSegment, id.to_hex()))?;
+    }
+    repository.index().drop_segments(&superseded)?;
+    Ok(superseded.len() as u64)
 }
 
 /// `None` for one that is large enough.
@@ -60,6 +70,10 @@ fn merge_these(
             Err(e) if matches!(e.kind(), ErrorKind::Damaged | ErrorKind::NotFound) => continue,
             Err(e) => return Err(e),
         };
+        // A station builds on what it listed itself; merged by us it would be hearsay to it too.
+        if segment.is_hearsay {
+            continue;
+        }
         buried.extend(segment.tombstones);
         for pack in segment.packs {
             if !repository.index().is_buried(&pack.id) && listed.insert(pack.id) {

@@ -14,7 +14,7 @@ mod usage;
 
 use crate::backend::{ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::BlobId;
+use crate::id::{BlobId, SnapshotId};
 use crate::interrupt::Interrupt;
 use crate::progress::{Phase, Progress};
 use crate::repository::{OpenSession, Repository, SessionMarks, Snapshots};
@@ -33,6 +33,8 @@ pub struct PruneOptions {
     pub max_unused: MaxUnused,
     /// Only says what would be done.
     pub dry_run: bool,
+    /// What a dry run takes for forgotten. Otherwise what is there counts, whatever stands here.
+    pub forgotten: BTreeSet<SnapshotId>,
     /// A session that has put no mark for so long is given up if it is in the way.
     pub fence_after: Duration,
     /// The program, e.g. `devsnap 0.1.0`.
@@ -88,7 +90,7 @@ pub fn prune(
     progress: &Arc<dyn Progress>,
     interrupt: &Interrupt,
 ) -> Result<PruneReport> {
-    repository.require_full_key("pruning")?;
+    repository.require_full("pruning")?;
     let scratch = scratch_folder(repository)?;
     let mut roots = Roots::new(scratch.path());
     let run = Run { repository, options, progress, interrupt, scratch: scratch.path() };
@@ -117,7 +119,7 @@ struct Run<'a> {
 
 /// The snapshots that were walked, and what they reach.
 struct Roots {
-    walked: HashSet<crate::id::SnapshotId>,
+    walked: HashSet<SnapshotId>,
     reach: Reach,
     /// As they were when this run began.
     damaged_segments: Option<BTreeSet<ObjectKey>>,
@@ -150,7 +152,11 @@ impl Run<'_> {
     /// Lists snapshots, then marks, then the index, which is rule 13's order; then adds what
     /// snapshots reach that were not walked yet. Every snapshot object is a root, finished or not.
     fn look(&self, roots: &mut Roots) -> Result<Snapshots> {
-        let snapshots = self.repository.snapshots()?;
+        let mut snapshots = self.repository.snapshots()?;
+        if self.options.dry_run {
+            snapshots.named.retain(|named| !self.options.forgotten.contains(&named.id));
+            snapshots.unconfirmed.retain(|named| !self.options.forgotten.contains(&named.id));
+        }
         if let Some((name, error)) = snapshots.unreadable.first() {
             let doing = format!("reading snapshot {}", name.get(..8).unwrap_or(name));
             return Err(Error::new(ErrorKind::Damaged, doing).because(format!(

@@ -117,7 +117,7 @@ impl Run<'_> {
             );
         }
         let tombstones = condemned.iter().copied().collect();
-        self.repository.put_segment(&IndexSegment { packs: Vec::new(), tombstones })?;
+        self.repository.put_segment(&IndexSegment { tombstones, ..IndexSegment::default() })?;
         self.repository.forget_adopted(condemned);
         self.repository.remove_objects(&keys, self.interrupt).1
     }

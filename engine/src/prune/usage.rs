@@ -201,10 +201,12 @@ impl<'a> Join<'a> {
             self.advance()?;
         }
         let here: &[Spot] = if self.at == Some(id) { &self.spots } else { &[] };
-        // Rather a pack that does not open everywhere than one that is on its way out.
+        // Rather a pack that does not open everywhere than one that is on its way out; and never
+        // one that only a station speaks for, which may not hold what it says, in the place of one
+        // that a full key has written.
         let rank = |spot: &&Spot| match self.standing(spot) {
             Some(pack) if pack.missing => None,
-            Some(pack) => Some((pack.condemned, pack.damaged)),
+            Some(pack) => Some((pack.hearsay, pack.condemned, pack.damaged)),
             None => None,
         };
         let best = here.iter().filter_map(|spot| Some((rank(&spot)?, spot)));

@@ -5,21 +5,23 @@
 //! | 8 | magic `DEVSNAPC` |
 //! | 2, 1, 1 | format version, suite, zero |
 //! | 16 | repository id |
-//! | 8 | number: the name the object is stored under |
+//! | 8 | number: what the name of the object begins with |
 //! | varint, – | slots, as a MessagePack array, behind their length |
 //! | varint, – | parameters, sealed under the index key, behind their length |
 //! | 64 | the root's signature over all before, purpose `config` |
 //!
-//! Slots are in the clear, since they are what opens the rest. A config is stored twice, as `<n>`
-//! and `<n>.copy`; the highest number whose signature holds is the one in force.
-use crate::backend::{Backend, BackendErrorKind, Body, ObjectKey, ObjectKind};
+//! Slots are in the clear, since they are what opens the rest; what people call them is not. Which
+//! config is in force, and how another takes its place, is the matter of
+//! [`configs`](super::configs).
+use crate::backend::ObjectKind;
 use crate::chunker::ChunkerParams;
 use crate::codec::{Decoder, Malformed, put_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RepositoryId;
 use crate::seal::{
-    Certificate, FORMAT_VERSION, Keys, RecoveryKey, RootSecret, SUITE, Slot, SlotKind, SlotSecrets,
-    WriterId, WriterRole, open_object, seal_object, verify_signature,
+    Certificate, FORMAT_VERSION, Keys, RecipientPublic, RecoveryKey, RootSecret, SUITE, Slot,
+    SlotKind, SlotSecrets, WriterId, WriterKey, WriterRole, open_object, seal_object,
+    verify_signature,
 };
 use crate::tree::TreeParams;
 use serde::{Deserialize, Serialize};
@@ -29,9 +31,10 @@ const MAGIC: &[u8; 8] = b"DEVSNAPC";
 const PURPOSE: &str = "config";
 
 /// The longest config, in bytes.
-const CONFIG_LEN_MAX: u64 = 1 << 20;
-const SLOTS_MAX: usize = 64;
+pub(super) const CONFIG_LEN_MAX: u64 = 1 << 20;
+pub(super) const SLOTS_MAX: usize = 64;
 const WRITERS_MAX: usize = 10_000;
+pub(super) const LABEL_LEN_MAX: usize = 200;
 
 /// What opens a repository.
 #[derive(Clone, Copy)]
@@ -40,6 +43,8 @@ pub enum Unlock<'a> {
     Password(&'a [u8]),
     /// The recovery key from paper.
     Recovery(&'a RecoveryKey),
+    /// A station's key: adds snapshots, and reads none.
+    Station(&'a WriterKey),
 }
 
 /// How contents and trees are cut, and who may write.
@@ -49,15 +54,31 @@ pub struct RepositoryConfig {
     pub chunker: ChunkerParams,
     /// Sizes of pages.
     pub tree: TreeParams,
-    /// Writers that the root has certified.
-    pub writers: Vec<Certificate>,
+    /// Whom new sessions are sealed to.
+    pub recipient: RecipientPublic,
+    /// Writers that the root has certified, those of slots that are gone included: what they wrote
+    /// still has to be verified.
+    pub writers: Vec<Writer>,
+}
+
+/// A writer and what people know it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// The root's word that it may write, and as what.
+    pub certificate: Certificate,
+    /// What a person called it; any text, may be empty.
+    pub label: String,
+    /// When it was made, in seconds since 1970 by the clock of who made it.
+    pub created_at_secs: i64,
+    /// Its key was removed: what it wrote is verified, and it writes no more.
+    pub is_retired: bool,
 }
 
 /// A config as stored, before a slot was opened.
 pub(super) struct StoredConfig {
     pub(super) repository: RepositoryId,
     pub(super) number: u64,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     params: Vec<u8>,
     signed_len: usize,
     bytes: Vec<u8>,
@@ -78,12 +99,36 @@ struct WrittenWriter {
     public: ByteBuf,
     station: bool,
     signature: ByteBuf,
+    label: String,
+    created_at_secs: i64,
+    retired: bool,
 }
 
 impl RepositoryConfig {
     /// The writer that `public` names, if the root has certified it.
     pub fn writer(&self, public: &[u8; 32]) -> Option<WriterId> {
-        self.writers.iter().find(|w| w.public == *public).map(Certificate::writer)
+        self.certified(public).map(|writer| writer.certificate.writer())
+    }
+
+    /// As [`writer`](Self::writer), if it may do everything.
+    pub fn full_writer(&self, public: &[u8; 32]) -> Option<WriterId> {
+        let full = self.certified(public).filter(|w| w.certificate.role == WriterRole::Full);
+        full.map(|writer| writer.certificate.writer())
+    }
+
+    /// The writer of this name.
+    pub fn writer_by_id(&self, id: WriterId) -> Option<&Writer> {
+        self.writers.iter().find(|writer| writer.certificate.writer() == id)
+    }
+
+    /// Whether stations write here or ever did: what is found without a full writer's word may then
+    /// be anybody's.
+    pub fn has_stations(&self) -> bool {
+        self.writers.iter().any(|writer| writer.certificate.role == WriterRole::Station)
+    }
+
+    fn certified(&self, public: &[u8; 32]) -> Option<&Writer> {
+        self.writers.iter().find(|writer| writer.certificate.public == *public)
     }
 
     /// The object that stores this config.
@@ -99,7 +144,7 @@ impl RepositoryConfig {
             page_min_bytes: self.tree.min_bytes,
             page_target_bytes: self.tree.target_bytes,
             page_max_bytes: self.tree.max_bytes,
-            recipient: ByteBuf::from(keys.recipient.0),
+            recipient: ByteBuf::from(self.recipient.0),
             writers: self.writers.iter().map(WrittenWriter::from).collect(),
         };
         let params = rmp_serde::to_vec_named(&written).expect("because every field has a form");
@@ -113,22 +158,48 @@ impl RepositoryConfig {
         put_bytes(&mut bytes, &seal_object(keys, ObjectKind::Config, &params)?);
         let signature = root.root_signer().sign(keys.repository(), PURPOSE, &bytes);
         bytes.extend_from_slice(&signature);
+        if bytes.len() as u64 > CONFIG_LEN_MAX || self.writers.len() > WRITERS_MAX {
+            return Err(Error::new(ErrorKind::Invalid, "changing the keys")
+                .because("there is no room for more: a config has at most 1 MiB"));
+        }
         Ok(bytes)
     }
 }
 
-impl From<&Certificate> for WrittenWriter {
-    fn from(c: &Certificate) -> Self {
+impl From<&Writer> for WrittenWriter {
+    fn from(writer: &Writer) -> Self {
         WrittenWriter {
-            public: ByteBuf::from(c.public),
-            station: c.role == WriterRole::Station,
-            signature: ByteBuf::from(c.signature),
+            public: ByteBuf::from(writer.certificate.public),
+            station: writer.certificate.role == WriterRole::Station,
+            signature: ByteBuf::from(writer.certificate.signature),
+            label: writer.label.clone(),
+            created_at_secs: writer.created_at_secs,
+            retired: writer.is_retired,
         }
     }
 }
 
+impl WrittenWriter {
+    /// The writer, if the root made its certificate.
+    fn verified(self, repository: RepositoryId, root_public: &[u8; 32]) -> Result<Writer> {
+        let damaged =
+            || Error::new(ErrorKind::Damaged, "reading the config").because(Malformed("writer"));
+        if self.label.len() > LABEL_LEN_MAX {
+            return Err(damaged());
+        }
+        let certificate = Certificate {
+            public: self.public.as_slice().try_into().map_err(|_| damaged())?,
+            role: if self.station { WriterRole::Station } else { WriterRole::Full },
+            signature: self.signature.as_slice().try_into().map_err(|_| damaged())?,
+        };
+        certificate.verify(repository, root_public)?;
+        let WrittenWriter { label, created_at_secs, retired: is_retired, .. } = self;
+        Ok(Writer { certificate, label, created_at_secs, is_retired })
+    }
+}
+
 impl StoredConfig {
-    fn decode(bytes: Vec<u8>) -> Result<Self> {
+    pub(super) fn decode(bytes: Vec<u8>) -> Result<Self> {
         let bad = |m: Malformed| Error::new(ErrorKind::Damaged, "reading the config").because(m);
         let mut from = Decoder::new(&bytes);
         if from.array("magic").map_err(bad)? != *MAGIC {
@@ -155,17 +226,17 @@ impl StoredConfig {
         Ok(StoredConfig { repository, number, slots, params, signed_len, bytes })
     }
 
-    /// The secrets of the first slot that opens.
-    pub(super) fn unlock(&self, unlock: &Unlock<'_>) -> Result<SlotSecrets> {
+    /// The first slot that opens, by its place, and its secrets. A station has no slot.
+    pub(super) fn unlock(&self, unlock: &Unlock<'_>) -> Result<(usize, SlotSecrets)> {
         let mut wrong = Error::new(ErrorKind::WrongPassword, "opening the repository");
-        for slot in &self.slots {
+        for (place, slot) in self.slots.iter().enumerate() {
             let phrase = match (unlock, slot.kind) {
                 (Unlock::Password(password), SlotKind::Password(_)) => *password,
                 (Unlock::Recovery(key), SlotKind::Recovery) => key.phrase().as_slice(),
                 _ => continue,
             };
             match slot.open(self.repository, phrase) {
-                Ok(secrets) => return Ok(secrets),
+                Ok(secrets) => return Ok((place, secrets)),
                 Err(e) if e.kind() == ErrorKind::WrongPassword => {}
                 Err(e) => wrong = e,
             }
@@ -173,19 +244,17 @@ impl StoredConfig {
         Err(wrong)
     }
 
-    /// The parameters, when the root of `secrets` signed them.
-    pub(super) fn open(&self, keys: &Keys, root: &RootSecret) -> Result<RepositoryConfig> {
+    /// The parameters, when the root signed them. Only the index key of `keys` is used.
+    pub(super) fn open(&self, keys: &Keys, root_public: &[u8; 32]) -> Result<RepositoryConfig> {
         let damaged =
             |what| Error::new(ErrorKind::Damaged, "reading the config").because(Malformed(what));
-        let root_public = root.root_signer().public();
         let signature = self.bytes.last_chunk().expect("because it was taken when decoded");
         let signed = &self.bytes[..self.signed_len];
-        verify_signature(&root_public, self.repository, PURPOSE, signed, signature)?;
+        verify_signature(root_public, self.repository, PURPOSE, signed, signature)?;
         let params = open_object(keys, ObjectKind::Config, &self.params, 1 << 22)?;
         let written: Written = rmp_serde::from_slice(&params).map_err(|_| damaged("parameters"))?;
-        if written.recipient != keys.recipient.0 {
-            return Err(damaged("recipient"));
-        }
+        let recipient =
+            written.recipient.as_slice().try_into().map_err(|_| damaged("recipient"))?;
         if written.writers.len() > WRITERS_MAX {
             return Err(damaged("number of writers"));
         }
@@ -195,91 +264,9 @@ impl StoredConfig {
             max_bytes: written.page_max_bytes,
         };
         tree.validate()?;
-        let mut writers = Vec::with_capacity(written.writers.len());
-        for writer in &written.writers {
-            let certificate = Certificate {
-                public: writer.public.as_slice().try_into().map_err(|_| damaged("writer"))?,
-                role: if writer.station { WriterRole::Station } else { WriterRole::Full },
-                signature: writer.signature.as_slice().try_into().map_err(|_| damaged("writer"))?,
-            };
-            certificate.verify(self.repository, &root_public)?;
-            writers.push(certificate);
-        }
-        Ok(RepositoryConfig { chunker: written.chunker, tree, writers })
+        let verified = |writer: WrittenWriter| writer.verified(self.repository, root_public);
+        let writers = written.writers.into_iter().map(verified).collect::<Result<_>>()?;
+        let (chunker, recipient) = (written.chunker, RecipientPublic(recipient));
+        Ok(RepositoryConfig { chunker, tree, recipient, writers })
     }
-}
-
-/// Stores a config under its number, and its copy.
-pub(super) fn put_config(backend: &dyn Backend, number: u64, bytes: &[u8]) -> Result<()> {
-    for name in [number.to_string(), format!("{number}.copy")] {
-        let key = ObjectKey::new(ObjectKind::Config, name);
-        backend.put(&key, Body::Bytes(bytes.to_vec().into()))?;
-    }
-    Ok(())
-}
-
-/// Stores the first config of a new repository.
-///
-/// # Errors
-///
-/// What storing meets; then nothing is left that would open without the recovery key having been
-/// shown. `AlreadyExists` when somebody else made a repository here at the same time.
-pub(super) fn put_first_config(backend: &dyn Backend, bytes: &[u8]) -> Result<()> {
-    let names = || ["1", "1.copy"].map(|name| ObjectKey::new(ObjectKind::Config, name.to_owned()));
-    if let Err(error) = put_config(backend, 1, bytes) {
-        let removed = names().iter().all(|key| backend.remove(key).is_ok());
-        return Err(match removed {
-            true => error,
-            false => error.because("what was stored of it could not be removed: empty the place"),
-        });
-    }
-    for key in names() {
-        if backend.get_whole(&key, CONFIG_LEN_MAX)? != bytes {
-            return Err(Error::new(ErrorKind::AlreadyExists, "making a repository")
-                .because("somebody else made one here at the same time"));
-        }
-    }
-    Ok(())
-}
-
-/// The numbers of the configs that are there, highest first.
-pub(super) fn config_numbers(backend: &dyn Backend) -> Result<Vec<u64>> {
-    let mut numbers = std::collections::BTreeSet::new();
-    for listed in backend.list(ObjectKind::Config, "") {
-        let listed = listed?;
-        let name = listed.key.name();
-        if let Ok(number) = name.strip_suffix(".copy").unwrap_or(name).parse() {
-            numbers.insert(number);
-        }
-    }
-    Ok(numbers.into_iter().rev().collect())
-}
-
-/// Both copies of config `number`, as far as they can be read, and the reason for the first that
-/// cannot.
-pub(super) fn read_config(
-    backend: &dyn Backend,
-    number: u64,
-) -> (Vec<StoredConfig>, Option<Error>) {
-    let (mut found, mut failure) = (Vec::new(), None);
-    for name in [number.to_string(), format!("{number}.copy")] {
-        let key = ObjectKey::new(ObjectKind::Config, name);
-        let read = match backend.get_whole(&key, CONFIG_LEN_MAX) {
-            Ok(bytes) => StoredConfig::decode(bytes.to_vec()),
-            Err(e) if e.kind == BackendErrorKind::NotFound => continue,
-            Err(e) => Err(e.into()),
-        };
-        match read {
-            Ok(config) if config.number == number => found.push(config),
-            Ok(_) => {
-                let replayed = Error::new(ErrorKind::Damaged, format!("reading config {number}"))
-                    .because("it is another config under this name");
-                failure.get_or_insert(replayed);
-            }
-            Err(e) => {
-                failure.get_or_insert(e);
-            }
-        }
-    }
-    (found, failure)
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackId, SegmentId};
 use crate::index::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
 use crate::pack::{HEADER_LEN, PACK_LEN_MAX, PackFooter, PackHeader, TRAILER_LEN, read_trailer};
+use crate::seal::WriterRole;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::PoisonError;
 
@@ -134,11 +135,37 @@ impl Repository {
     ///
     /// What storing meets; the local index could not be written.
     pub(crate) fn put_segment(&self, segment: &IndexSegment) -> Result<()> {
+        let id = self.put_sealed(segment)?;
+        self.index().record_own_segment(id, segment)
+    }
+
+    fn put_sealed(&self, segment: &IndexSegment) -> Result<SegmentId> {
         let object = segment.seal(self.keys())?;
         let id = SegmentId::from_bytes(*blake3::hash(&object).as_bytes());
         let key = ObjectKey::new(ObjectKind::IndexSegment, id.to_hex());
         self.backend().put(&key, Body::Bytes(object.into()))?;
-        self.index().record_own_segment(id, segment)
+        Ok(id)
+    }
+
+    /// Lists packs that were read in full, whoever stored them.
+    ///
+    /// # Errors
+    ///
+    /// What storing meets; the local index could not be written.
+    pub(crate) fn vouch_for(&self, packs: Vec<IndexedPack>) -> Result<()> {
+        let mut packs = packs.into_iter().peekable();
+        while packs.peek().is_some() {
+            let (mut segment, mut blobs) = (IndexSegment::default(), 0);
+            while blobs < SEGMENT_BLOBS
+                && let Some(pack) = packs.next()
+            {
+                blobs += pack.footer.blobs.len();
+                segment.packs.push(pack);
+            }
+            let id = self.put_sealed(&segment)?;
+            self.index().add_segments(&[(id, segment)])?;
+        }
+        Ok(())
     }
 
     /// A segment as stored, verified.
@@ -155,7 +182,13 @@ impl Repository {
                 .because("its bytes do not match its name"));
         }
         let certified = |public: &[u8; 32]| self.config().writer(public);
-        let (_, segment) = IndexSegment::open(self.keys(), &object, certified)?;
+        let (writer, mut segment) = IndexSegment::open(self.keys(), &object, certified)?;
+        let role = self.config().writer_by_id(writer).map(|w| w.certificate.role);
+        if role != Some(WriterRole::Full) {
+            // A station may not take packs away, and vouches for what it stored to itself alone.
+            segment.tombstones.clear();
+            segment.is_hearsay |= writer != self.keys().signer.writer();
+        }
         Ok(segment)
     }
 
@@ -198,7 +231,10 @@ impl Repository {
                 // A sweep deletes it just now, or was cut off doing so.
                 Ok(pack) if self.index().is_buried(&pack.id) => {}
                 Ok(pack) => {
-                    self.index().record_pack(&pack)?;
+                    match self.config().has_stations() {
+                        true => self.index().record_found_pack(&pack)?,
+                        false => self.index().record_pack(&pack)?,
+                    }
                     adopted.packs.push(pack);
                     found += 1;
                 }
@@ -232,7 +268,8 @@ impl Repository {
     /// What storing meets; the packs go on waiting then.
     pub(crate) fn list_adopted(&self) -> Result<()> {
         let mut waiting = self.take_adopted();
-        let put = self.put_segments(&mut waiting);
+        // A station may have stored them, and nobody has looked whether they hold what they say.
+        let put = self.put_segments(&mut waiting, self.config().has_stations());
         self.give_back(waiting);
         put?;
         self.index().note_lost_listings(false)
@@ -244,7 +281,11 @@ impl Repository {
     /// # Errors
     ///
     /// What storing meets; the local index could not be written.
-    pub(crate) fn put_segments(&self, waiting: &mut Vec<IndexedPack>) -> Result<()> {
+    pub(crate) fn put_segments(
+        &self,
+        waiting: &mut Vec<IndexedPack>,
+        is_hearsay: bool,
+    ) -> Result<()> {
         while !waiting.is_empty() {
             let mut blobs = 0;
             let full = waiting.iter().position(|pack| {
@@ -252,7 +293,8 @@ impl Repository {
                 blobs >= SEGMENT_BLOBS
             });
             let rest = waiting.split_off(full.map_or(waiting.len(), |last| last + 1));
-            let segment = IndexSegment { packs: std::mem::take(waiting), tombstones: Vec::new() };
+            let packs = std::mem::take(waiting);
+            let segment = IndexSegment { packs, tombstones: Vec::new(), is_hearsay };
             let put = self.put_segment(&segment);
             if put.is_err() {
                 *waiting = segment.packs;

@@ -1,18 +1,22 @@
 //! An opened store: its keys, its configuration, this computer's copy of its index, and reading.
 //!
 //! [`Repository::init`] makes one, [`Repository::open`] opens one and brings the local copy level,
-//! [`Session`] is a stay as a writer, [`SnapshotView`] reads one snapshot path by path. Nothing
-//! here writes packs; the [pipeline](crate::pipeline) does.
+//! [`Session`] is a stay as a writer, [`SnapshotView`] reads one snapshot path by path, [`Keyring`]
+//! changes who may do what. Nothing here writes packs; the [pipeline](crate::pipeline) does.
 mod config;
+mod configs;
 mod content;
 mod gc;
+mod keyring;
 mod level;
 mod meta_cache;
 mod notes;
+mod own_pages;
 mod read;
 mod removal;
 mod session;
 mod snapshots;
+mod unlock;
 mod view;
 
 use crate::backend::Backend;
@@ -22,20 +26,21 @@ use crate::id::RepositoryId;
 use crate::index::Index;
 use crate::progress::{Phase, Progress};
 use crate::seal::{
-    KdfCost, Keys, RecipientSecret, RecoveryKey, RootSecret, Signer, Slot, SlotSecrets, WriterRole,
-    random_array,
+    KdfCost, Keys, RecipientSecret, RecoveryKey, RootSecret, Slot, SlotSecrets, random_array,
 };
 use crate::snapshot::Snapshot;
 use crate::tree::{PageCutter, TreeParams};
 use level::Adopted;
 use meta_cache::MetaCache;
+use own_pages::WaitingPages;
 use read::ReadCaches;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-pub use config::{RepositoryConfig, Unlock};
+pub use config::{RepositoryConfig, Unlock, Writer};
 pub use content::{Chunks, Parts};
 pub use gc::SweepMark;
+pub use keyring::{KeyEntry, KeyKind, Keyring};
 pub use level::Level;
 pub(crate) use level::SEGMENT_BLOBS;
 pub use notes::{Note, Notes};
@@ -94,6 +99,8 @@ struct Shared {
     cache_folder: PathBuf,
     /// Packs that no segment lists, found and recorded; the next segment that is written lists them.
     adopted: Mutex<Adopted>,
+    /// Pages that a station has stored and not yet kept.
+    own_pages: WaitingPages,
 }
 
 impl Repository {
@@ -107,39 +114,25 @@ impl Repository {
         password: &[u8],
         options: &InitOptions,
     ) -> Result<(RepositoryId, RecoveryKey)> {
-        if !config::config_numbers(backend)?.is_empty() {
-            return Err(Error::new(ErrorKind::AlreadyExists, "making a repository")
-                .because("there is one at this place"));
-        }
         let repository = RepositoryId::from_bytes(random_array()?);
         let root = RootSecret::generate()?;
-        let recipient = RecipientSecret::generate();
+        let recipients = [RecipientSecret::generate()];
         let recovery = RecoveryKey::generate()?;
-        let secrets = |signer| -> Result<SlotSecrets> {
-            Ok(SlotSecrets {
-                root: RootSecret::from_bytes(*root.as_bytes()),
-                recipient: RecipientSecret::from_bytes(*recipient.as_bytes())?,
-                signer,
-            })
-        };
-        let by_password = secrets(Signer::generate()?)?;
-        let by_recovery = secrets(Signer::generate()?)?;
+        let by_password = SlotSecrets::generate(&root, &recipients)?;
+        let by_recovery = SlotSecrets::generate(&root, &recipients)?;
         let slots = [
             Slot::for_password(repository, password, options.kdf, &by_password)?,
             Slot::for_recovery(repository, &recovery, &by_recovery)?,
         ];
-        let root_signer = root.root_signer();
-        let certify = |secrets: &SlotSecrets| {
-            root_signer.certify(repository, secrets.signer.public(), WriterRole::Full)
-        };
+        let writer = |secrets| keyring::full_writer(repository, secrets, "");
         let config = RepositoryConfig {
             chunker: options.chunker,
             tree: options.tree,
-            writers: vec![certify(&by_password), certify(&by_recovery)],
+            recipient: recipients[0].public(),
+            writers: vec![writer(&by_password), writer(&by_recovery)],
         };
-        let keys = Keys::full(repository, &root, by_password.recipient, by_password.signer);
-        let bytes = config.encode(1, &slots, &keys, &root)?;
-        config::put_first_config(backend, &bytes)?;
+        let bytes = config.encode(1, &slots, &by_password.keys(repository)?, &root)?;
+        configs::put_first(backend, &bytes)?;
         Ok((repository, recovery))
     }
 
@@ -154,6 +147,8 @@ impl Repository {
     /// - [`WrongPassword`](ErrorKind::WrongPassword): no key slot opens.
     /// - [`TooNew`](ErrorKind::TooNew): written by a later format version.
     /// - [`Damaged`](ErrorKind::Damaged): no config can be read, or a sweep mark cannot.
+    /// - [`RolledBack`](ErrorKind::RolledBack): its keys are older than what this computer has seen.
+    /// - [`Denied`](ErrorKind::Denied): the station's key was removed.
     /// - what reading the storage and this computer's disk meets.
     pub fn open(
         backend: Box<dyn Backend>,
@@ -162,9 +157,12 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<Repository> {
         progress.phase(Phase::Opening);
-        let (keys, config) = open_config(&*backend, unlock, progress)?;
-        let cache_folder = cache.join(keys.repository().to_hex());
+        let opened = unlock::open(&*backend, unlock, cache, progress)?;
+        let unlock::Opened { cache_folder, keys, config, .. } = opened;
         let index = Index::open(&cache_folder, keys.repository())?;
+        if let Some(number) = opened.in_force {
+            configs::remember(&cache_folder, number)?;
+        }
         // A store on this computer's disks is read as fast as its copy would be.
         let distant = backend.staging().is_none();
         let meta = distant.then(|| MetaCache::open(&cache_folder.join("meta"))).transpose()?;
@@ -178,6 +176,7 @@ impl Repository {
             index,
             cache_folder,
             adopted: Mutex::default(),
+            own_pages: WaitingPages::default(),
         }));
         let level = repository.bring_level()?;
         for (name, error) in &level.unreadable_segments {
@@ -216,6 +215,25 @@ impl Repository {
         &self.0.config
     }
 
+    /// Whether it was opened with a station's key, which adds snapshots and reads none.
+    pub fn is_write_only(&self) -> bool {
+        self.0.keys.recipient_secret.is_none()
+    }
+
+    /// Goes on unless it was opened with a station's key.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`](ErrorKind::Denied) while `doing`.
+    pub fn require_full(&self, doing: &str) -> Result<()> {
+        if self.is_write_only() {
+            return Err(
+                Error::new(ErrorKind::Denied, doing).because("a writer key may only add snapshots")
+            );
+        }
+        Ok(())
+    }
+
     /// What the local index knows of the store.
     ///
     /// # Errors
@@ -235,20 +253,6 @@ impl Repository {
     /// The snapshot's tree, to be read path by path.
     pub fn view(&self, snapshot: &Snapshot) -> SnapshotView {
         SnapshotView::new(self.clone(), snapshot.root)
-    }
-
-    /// Goes on only with a key that may do everything.
-    ///
-    /// # Errors
-    ///
-    /// [`Denied`](ErrorKind::Denied).
-    pub(crate) fn require_full_key(&self, doing: &str) -> Result<()> {
-        match self.keys().recipient_secret {
-            Some(_) => Ok(()),
-            None => {
-                Err(Error::new(ErrorKind::Denied, doing).because("this key may only add snapshots"))
-            }
-        }
     }
 
     /// Where its objects are.
@@ -275,50 +279,4 @@ impl Repository {
     fn caches(&self) -> &ReadCaches {
         &self.0.caches
     }
-}
-
-/// The keys and the highest config that is authentic.
-fn open_config(
-    backend: &dyn Backend,
-    unlock: &Unlock<'_>,
-    progress: &dyn Progress,
-) -> Result<(Keys, RepositoryConfig)> {
-    let numbers = config::config_numbers(backend)?;
-    let mut failure = None;
-    for number in &numbers {
-        let (copies, unreadable) = config::read_config(backend, *number);
-        if let Some(error) = unreadable {
-            if !copies.is_empty() {
-                progress.warn(&format!("one copy of config {number} cannot be read: {error}"));
-            }
-            failure.get_or_insert(error);
-        }
-        for stored in copies {
-            match open_stored(&stored, unlock) {
-                Ok(opened) => return Ok(opened),
-                // The other copy may be whole; a wrong password is wrong for both.
-                Err(e) if e.kind() == ErrorKind::Damaged => {
-                    failure.get_or_insert(e);
-                }
-                Err(e) => return Err(e),
-            }
-        }
-    }
-    Err(failure.unwrap_or_else(|| {
-        Error::new(ErrorKind::NoRepository, format!("opening {}", backend.place()))
-    }))
-}
-
-fn open_stored(
-    stored: &config::StoredConfig,
-    unlock: &Unlock<'_>,
-) -> Result<(Keys, RepositoryConfig)> {
-    let SlotSecrets { root, recipient, signer } = stored.unlock(unlock)?;
-    let keys = Keys::full(stored.repository, &root, recipient, signer);
-    let config = stored.open(&keys, &root)?;
-    if config.writer(&keys.signer.public()).is_none() {
-        return Err(Error::new(ErrorKind::Damaged, "opening the repository")
-            .because("the slot's writer is not certified"));
-    }
-    Ok((keys, config))
 }

@@ -9,7 +9,7 @@ use crate::backend::{BackendErrorKind, Body, ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{NoteId, SnapshotId};
 use crate::node::Time;
-use crate::seal::{WriterRole, open_object, open_record, seal_object, sign_record};
+use crate::seal::{open_object, open_record, seal_object, sign_record};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -125,7 +125,7 @@ impl Repository {
     /// [`Denied`](ErrorKind::Denied) with a write-only key; [`Invalid`](ErrorKind::Invalid) for a
     /// note over 64 KiB; what storing meets.
     pub fn put_note(&self, snapshot: SnapshotId, note: &Note) -> Result<()> {
-        self.require_full_key("saying something of a snapshot")?;
+        self.require_full("saying something of a snapshot")?;
         let written = Written {
             snapshot: serde_bytes::ByteArray::new(*snapshot.as_bytes()),
             at_secs: note.at.secs,
@@ -177,13 +177,7 @@ impl Repository {
         let keys = self.keys();
         let record = open_object(keys, ObjectKind::Note, object, NOTE_LEN_MAX)?;
         // A station may add snapshots, not speak of others'.
-        let certified = |public: &[u8; 32]| {
-            let writers = &self.config().writers;
-            let full = writers.iter().find(|writer| {
-                writer.public == *public && matches!(writer.role, WriterRole::Full)
-            })?;
-            self.config().writer(&full.public)
-        };
+        let certified = |public: &[u8; 32]| self.config().full_writer(public);
         let (_, body) = open_record(&record, keys.repository(), PURPOSE, certified)?;
         let written: Written = rmp_serde::from_slice(body)
             .map_err(|e| Error::new(ErrorKind::Damaged, "reading a note").because(e))?;

@@ -211,7 +211,8 @@ fn put_mark(repository: &Repository, session: SessionId, mark: &str, program: &s
     Ok(())
 }
 
-fn now_secs() -> i64 {
+/// Seconds since 1970 by this computer's clock; for people.
+pub(super) fn now_secs() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }

@@ -155,7 +155,7 @@ impl Repository {
     /// [`Denied`](ErrorKind::Denied) with a write-only key. One could not be removed, or [`Interrupted`](ErrorKind::Interrupted); some of the others
     /// are gone then.
     pub fn forget(&self, ids: &[SnapshotId], interrupt: &Interrupt) -> Result<()> {
-        self.require_full_key("forgetting")?;
+        self.require_full("forgetting")?;
         let keys: Vec<ObjectKey> = ids.iter().map(key_of).collect();
         let (gone, removed) = self.remove_objects(&keys, interrupt);
         if !gone.is_empty() {

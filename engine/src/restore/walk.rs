@@ -1,4 +1,6 @@
 //! The walk over what was chosen: decides path by path, and fills batches.
+mod links;
+
 use super::batch::{Batch, Piece};
 use super::compare::{BLOCKED, Verdict, judge, judge_name};
 use super::file::OpenFile;
@@ -9,17 +11,9 @@ use crate::node::{Content, Encoding, FileContent, Node, NodeKind};
 use crate::path::TreePath;
 use crate::progress::{FaultKind, Phase};
 use crate::target::{Present, Restored};
+use links::Link;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// A further name of a file, made when the file is whole.
-struct Link {
-    place: TreePath,
-    first: TreePath,
-    group: TreePath,
-    /// Names that go when it takes its own.
-    displaced: u64,
-}
 
 pub(super) struct Walk<'r, 'a> {
     run: &'r Run<'a>,
@@ -283,26 +277,6 @@ impl<'r, 'a> Walk<'r, 'a> {
         self.run.progress.advance(1, node.size_bytes());
     }
 
-    fn further_name(&mut self, mut link: Link) -> Result<()> {
-        let run = self.run;
-        let Some(displaced) = self.way_to(&link.place)? else {
-            return Ok(());
-        };
-        link.displaced = displaced;
-        if run.options.dry_run {
-            run.tally(|report| {
-                report.others += 1;
-                report.removed += displaced;
-            });
-            return Ok(());
-        }
-        let paths = [&link.place, &link.first, &link.group];
-        let weight = paths.iter().map(|path| path.key().len()).sum::<usize>() + size_of::<Link>();
-        self.batch.add_weight(weight);
-        self.links.push(link);
-        Ok(())
-    }
-
     /// Adds a file to the batch; one without stored pieces is written at once.
     fn write(&mut self, place: TreePath, mut node: Node, displaced: u64) -> Result<()> {
         let content = std::mem::take(&mut node.content);
@@ -376,26 +350,6 @@ impl<'r, 'a> Walk<'r, 'a> {
             self.link(&link)?;
         }
         Ok(())
-    }
-
-    fn link(&self, link: &Link) -> Result<()> {
-        let run = self.run;
-        // What stands at the first name then is not what belongs here.
-        if run.lost_groups().contains(&link.group) {
-            let reason = format!("it is the same file as {}, which is not there", link.first);
-            run.fault(&link.place, FaultKind::Unsupported, reason);
-            return Ok(());
-        }
-        match run.target.make_hard_link(&link.place, &link.first) {
-            Ok(()) => {
-                run.tally(|report| {
-                    report.others += 1;
-                    report.removed += link.displaced;
-                });
-                Ok(())
-            }
-            Err(error) => run.target_fault(&link.place, error),
-        }
     }
 
     /// Leaves nothing half-written when everything stops.

@@ -46,18 +46,54 @@ impl fmt::Debug for RootSecret {
     }
 }
 
+/// What every writer holds: names, cuts and the index, but no contents.
+pub(super) struct SharedKeys {
+    pub(super) content_id: Zeroizing<[u8; 32]>,
+    pub(super) page_id: Zeroizing<[u8; 32]>,
+    pub(super) gear: Zeroizing<[u8; 32]>,
+    pub(super) page_cut: Zeroizing<[u8; 32]>,
+    pub(super) index: Zeroizing<[u8; 32]>,
+}
+
+impl SharedKeys {
+    pub(super) fn of(root: &RootSecret) -> Self {
+        SharedKeys {
+            content_id: root.derive("devsnap 2026-11 v1 content id"),
+            page_id: root.derive("devsnap 2026-11 v1 page id"),
+            gear: root.derive("devsnap 2026-11 v1 chunker gear"),
+            page_cut: root.derive("devsnap 2026-11 v1 page cuts"),
+            index: root.derive("devsnap 2026-11 v1 index"),
+        }
+    }
+
+    /// In the order in which a writer key file has them.
+    pub(super) fn in_order(&self) -> [&[u8; 32]; 5] {
+        [&self.content_id, &self.page_id, &self.gear, &self.page_cut, &self.index]
+    }
+
+    /// The same keys, read from such a file.
+    pub(super) fn from_order([content_id, page_id, gear, page_cut, index]: [&[u8; 32]; 5]) -> Self {
+        let own = |key: &[u8; 32]| Zeroizing::new(*key);
+        SharedKeys {
+            content_id: own(content_id),
+            page_id: own(page_id),
+            gear: own(gear),
+            page_cut: own(page_cut),
+            index: own(index),
+        }
+    }
+}
+
 /// The keys a process holds once a slot has opened.
 pub struct Keys {
     repository: RepositoryId,
-    content_id: Zeroizing<[u8; 32]>,
-    page_id: Zeroizing<[u8; 32]>,
-    gear: Zeroizing<[u8; 32]>,
-    page_cut: Zeroizing<[u8; 32]>,
-    index: Zeroizing<[u8; 32]>,
+    shared: SharedKeys,
     /// Whom packs are sealed to.
     pub recipient: RecipientPublic,
     /// Opens packs; absent for a write-only station.
     pub recipient_secret: Option<RecipientSecret>,
+    /// Opens packs that were sealed before the recipient was changed; the newest last.
+    pub former_secrets: Vec<RecipientSecret>,
     /// Signs what this writer stores.
     pub signer: Signer,
 }
@@ -72,15 +108,28 @@ impl Keys {
     ) -> Self {
         Keys {
             repository,
-            content_id: root.derive("devsnap 2026-11 v1 content id"),
-            page_id: root.derive("devsnap 2026-11 v1 page id"),
-            gear: root.derive("devsnap 2026-11 v1 chunker gear"),
-            page_cut: root.derive("devsnap 2026-11 v1 page cuts"),
-            index: root.derive("devsnap 2026-11 v1 index"),
+            shared: SharedKeys::of(root),
             recipient: recipient_secret.public(),
             recipient_secret: Some(recipient_secret),
+            former_secrets: Vec::new(),
             signer,
         }
+    }
+
+    /// The keys of a station: it writes, and opens no pack.
+    pub(super) fn write_only(
+        repository: RepositoryId,
+        shared: SharedKeys,
+        recipient: RecipientPublic,
+        signer: Signer,
+    ) -> Self {
+        let (recipient_secret, former_secrets) = (None, Vec::new());
+        Keys { repository, shared, recipient, recipient_secret, former_secrets, signer }
+    }
+
+    /// What may open a pack, the likeliest first.
+    pub fn secrets(&self) -> impl Iterator<Item = &RecipientSecret> {
+        self.recipient_secret.iter().chain(self.former_secrets.iter().rev())
     }
 
     /// Which repository they belong to; bound into everything sealed.
@@ -90,28 +139,28 @@ impl Keys {
 
     /// The name of a content blob.
     pub fn content_id(&self, plaintext: &[u8]) -> BlobId {
-        BlobId::from_bytes(*blake3::keyed_hash(&self.content_id, plaintext).as_bytes())
+        BlobId::from_bytes(*blake3::keyed_hash(&self.shared.content_id, plaintext).as_bytes())
     }
 
     /// The name of a page: under another key, so that a file which equals a page is another blob
     /// (its pack may be in cold storage, the page's must not be).
     pub fn page_id(&self, plaintext: &[u8]) -> BlobId {
-        BlobId::from_bytes(*blake3::keyed_hash(&self.page_id, plaintext).as_bytes())
+        BlobId::from_bytes(*blake3::keyed_hash(&self.shared.page_id, plaintext).as_bytes())
     }
 
     /// Makes the chunker's tables.
     pub fn gear_key(&self) -> &[u8; 32] {
-        &self.gear
+        &self.shared.gear
     }
 
     /// Decides where pages of trees and lists end.
     pub fn page_cut_key(&self) -> &[u8; 32] {
-        &self.page_cut
+        &self.shared.page_cut
     }
 
     /// Seals what a writer may read: footers, segments, snapshots, notes, sessions.
     pub fn index_key(&self) -> &[u8; 32] {
-        &self.index
+        &self.shared.index
     }
 }
 

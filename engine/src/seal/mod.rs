@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! password ─Argon2id─▶ slot ─▶ root secret ─BLAKE3 derive_key─▶ id keys · chunker · page cuts · index key · root signature
-//!                        └────▶ recipient secret (X25519) ─HPKE─▶ session key ─salt─▶ pack key ─▶ sealed blocks
+//!                        └────▶ slot's key ─HPKE─▶ recipient secrets (X25519)
+//!                                                   └─HPKE─▶ session key ─salt─▶ pack key ─▶ sealed blocks
 //! ```
 //!
 //! What only a writer may do needs the recipient's public key; what only a reader may do needs its
@@ -15,6 +16,7 @@ mod object;
 mod recipient;
 mod sign;
 mod slot;
+mod writer_key;
 
 /// Version of every sealed layout. A reader refuses a later one by name.
 pub const FORMAT_VERSION: u16 = 1;
@@ -31,4 +33,5 @@ pub use sign::{
     Certificate, SIGNATURE_LEN, Signer, WriterId, WriterRole, open_record, sign_record,
     verify_signature,
 };
-pub use slot::{KdfCost, RecoveryKey, Slot, SlotKind, SlotSecrets};
+pub use slot::{KdfCost, RECIPIENTS_MAX, RecoveryKey, Slot, SlotKind, SlotSecrets};
+pub use writer_key::WriterKey;

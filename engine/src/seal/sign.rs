@@ -1,7 +1,7 @@
 //! Who wrote it: Ed25519 signatures of writers, certified by the repository's root.
 use crate::codec::Malformed;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::RepositoryId;
+use crate::id::{RepositoryId, hex};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -12,6 +12,18 @@ pub const SIGNATURE_LEN: usize = 64;
 /// Names a writer: the first 16 bytes of BLAKE3 of its public key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WriterId(pub [u8; 16]);
+
+impl WriterId {
+    /// The id as 32 lower-case hex digits.
+    pub fn to_hex(self) -> String {
+        hex(&self.0)
+    }
+
+    /// The first 8 hex digits, as shown to people.
+    pub fn short(self) -> String {
+        hex(&self.0[..4])
+    }
+}
 
 /// What a writer may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

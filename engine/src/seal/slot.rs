@@ -3,13 +3,17 @@
 //! A slot's wrapping key comes from Argon2id over a password, or straight from a recovery key that
 //! was random to begin with. The slot shows a commitment to that key, so a wrong password is told
 //! from a damaged slot, and no ciphertext can be made that opens under two passwords.
+//!
+//! The recipient secrets, which open packs, are sealed to the slot's own X25519 key: a new one can be
+//! handed to every slot without anybody's password, and to a slot that was removed no more.
 use super::aead::{SealKey, commitment};
-use super::keys::{RootSecret, random_array};
-use super::recipient::RecipientSecret;
-use super::sign::Signer;
+use super::keys::{Keys, RootSecret, random_array};
+use super::recipient::{RecipientPublic, RecipientSecret};
+use super::sign::{Signer, WriterId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RepositoryId;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -65,14 +69,64 @@ pub enum SlotKind {
     Recovery,
 }
 
+/// How many recipients a repository may have had.
+pub const RECIPIENTS_MAX: usize = 64;
+
 /// The secrets a full slot holds.
 pub struct SlotSecrets {
     /// The root of all shared keys.
     pub root: RootSecret,
-    /// Opens packs.
-    pub recipient: RecipientSecret,
+    /// The slot's own: what is handed over to it is sealed to this.
+    pub lock: RecipientSecret,
+    /// Open packs; sessions are sealed to the last one. At least one.
+    pub recipients: Vec<RecipientSecret>,
     /// Signs as this slot's writer.
     pub signer: Signer,
+}
+
+impl SlotSecrets {
+    /// The secrets of a new slot of the same repository.
+    ///
+    /// # Errors
+    ///
+    /// No random bytes.
+    pub fn for_another(&self) -> Result<SlotSecrets> {
+        SlotSecrets::generate(&self.root, &self.recipients)
+    }
+
+    /// The secrets of a new slot that opens what `root` and `recipients` open.
+    ///
+    /// # Errors
+    ///
+    /// No random bytes.
+    pub fn generate(root: &RootSecret, recipients: &[RecipientSecret]) -> Result<SlotSecrets> {
+        Ok(SlotSecrets {
+            root: RootSecret::from_bytes(*root.as_bytes()),
+            lock: RecipientSecret::generate(),
+            recipients: copies(recipients)?,
+            signer: Signer::generate()?,
+        })
+    }
+
+    /// The keys to work with.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](ErrorKind::Damaged) without a recipient.
+    pub fn keys(&self, repository: RepositoryId) -> Result<Keys> {
+        let mut secrets = copies(&self.recipients)?;
+        let current = secrets.pop().ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, "opening a key slot (it has no recipient)")
+        })?;
+        let signer = Signer::from_seed(self.signer.seed());
+        let mut keys = Keys::full(repository, &self.root, current, signer);
+        keys.former_secrets = secrets;
+        Ok(keys)
+    }
+}
+
+fn copies(secrets: &[RecipientSecret]) -> Result<Vec<RecipientSecret>> {
+    secrets.iter().map(|secret| RecipientSecret::from_bytes(*secret.as_bytes())).collect()
 }
 
 /// A slot as stored.
@@ -80,15 +134,23 @@ pub struct SlotSecrets {
 pub struct Slot {
     /// What opens it.
     pub kind: SlotKind,
+    /// Its writer: the slot's name.
+    #[serde(with = "serde_bytes")]
+    writer: [u8; 16],
     /// Argon2 salt, or what makes one recovery key wrap two slots differently.
     #[serde(with = "serde_bytes")]
     salt: [u8; 32],
     /// Commitment to the wrapping key.
     #[serde(with = "serde_bytes")]
     committed: [u8; 32],
-    /// Root, recipient secret and signing seed, sealed under the wrapping key.
+    /// Root, the slot's own X25519 secret and signing seed, sealed under the wrapping key.
     #[serde(with = "serde_bytes")]
     wrapped: Vec<u8>,
+    /// The slot's own X25519 public key.
+    #[serde(with = "serde_bytes")]
+    public: [u8; 32],
+    /// Recipient secrets, sealed to that key; the newest last.
+    recipients: Vec<ByteBuf>,
 }
 
 const SECRETS_LEN: usize = 96;
@@ -105,7 +167,7 @@ impl Slot {
         cost: KdfCost,
         secrets: &SlotSecrets,
     ) -> Result<Slot> {
-        Slot::wrap(repository, SlotKind::Password(cost), password, secrets)
+        Slot::make(repository, SlotKind::Password(cost), password, secrets)
     }
 
     /// A slot that `key` opens.
@@ -118,7 +180,46 @@ impl Slot {
         key: &RecoveryKey,
         secrets: &SlotSecrets,
     ) -> Result<Slot> {
-        Slot::wrap(repository, SlotKind::Recovery, &*key.0, secrets)
+        Slot::make(repository, SlotKind::Recovery, &*key.0, secrets)
+    }
+
+    /// The slot's name, which is its writer's.
+    pub fn writer(&self) -> WriterId {
+        WriterId(self.writer)
+    }
+
+    /// Seals another recipient secret to this slot; from now on it is the newest.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) past [`RECIPIENTS_MAX`]; [`Damaged`](ErrorKind::Damaged) when
+    /// the slot's public key is none.
+    pub fn hand_over(&mut self, repository: RepositoryId, secret: &RecipientSecret) -> Result<()> {
+        if self.recipients.len() >= RECIPIENTS_MAX {
+            return Err(Error::new(ErrorKind::Invalid, "giving a slot another recipient key")
+                .because("it has as many as it can hold: copy into a new repository instead"));
+        }
+        let handed = RecipientPublic(self.public).hand_over(repository, self.writer(), secret)?;
+        self.recipients.push(ByteBuf::from(handed));
+        Ok(())
+    }
+
+    /// The same slot under another password: nothing but the wrapping changes.
+    ///
+    /// # Errors
+    ///
+    /// No random bytes; a cost that [`open`](Self::open) would refuse.
+    pub fn rewrapped(
+        &self,
+        repository: RepositoryId,
+        password: &[u8],
+        cost: KdfCost,
+        secrets: &SlotSecrets,
+    ) -> Result<Slot> {
+        let kind = SlotKind::Password(cost);
+        let wrapping = Wrapping::make(repository, kind, password, secrets)?;
+        let Wrapping { salt, committed, wrapped } = wrapping;
+        Ok(Slot { kind, salt, committed, wrapped, ..self.clone() })
     }
 
     /// The secrets, when `phrase` (a password, or a recovery key's bytes) opens this slot.
@@ -143,28 +244,67 @@ impl Slot {
             part.copy_from_slice(&plain[at..at + 32]);
             part
         };
-        Ok(SlotSecrets {
-            root: RootSecret::from_bytes(*part(0)),
-            recipient: RecipientSecret::from_bytes(*part(32))?,
-            signer: Signer::from_seed(&part(64)),
-        })
+        let lock = RecipientSecret::from_bytes(*part(32))?;
+        let signer = Signer::from_seed(&part(64));
+        if signer.writer() != self.writer() || lock.public().0 != self.public {
+            return Err(damaged().because("its secrets are another slot's"));
+        }
+        if !(1..=RECIPIENTS_MAX).contains(&self.recipients.len()) {
+            return Err(damaged().because("it holds no recipient key, or too many"));
+        }
+        let handed = self.recipients.iter();
+        let taken = handed.map(|handed| lock.take_over(repository, self.writer(), handed));
+        let recipients = taken.collect::<Result<Vec<_>>>()?;
+        Ok(SlotSecrets { root: RootSecret::from_bytes(*part(0)), lock, recipients, signer })
     }
 
-    fn wrap(
+    fn make(
         repository: RepositoryId,
         kind: SlotKind,
         phrase: &[u8],
         secrets: &SlotSecrets,
     ) -> Result<Slot> {
+        let Wrapping { salt, committed, wrapped } =
+            Wrapping::make(repository, kind, phrase, secrets)?;
+        let mut slot = Slot {
+            kind,
+            writer: secrets.signer.writer().0,
+            salt,
+            committed,
+            wrapped,
+            public: secrets.lock.public().0,
+            recipients: Vec::new(),
+        };
+        for secret in &secrets.recipients {
+            slot.hand_over(repository, secret)?;
+        }
+        Ok(slot)
+    }
+}
+
+/// The part of a slot that depends on its password.
+struct Wrapping {
+    salt: [u8; 32],
+    committed: [u8; 32],
+    wrapped: Vec<u8>,
+}
+
+impl Wrapping {
+    fn make(
+        repository: RepositoryId,
+        kind: SlotKind,
+        phrase: &[u8],
+        secrets: &SlotSecrets,
+    ) -> Result<Wrapping> {
         let salt = random_array()?;
         let key = wrapping_key(repository, kind, &salt, phrase)?;
         // Room for the tag, so that growing does not leave a copy of the secrets behind.
         let mut wrapped = Vec::with_capacity(SECRETS_LEN + 16);
         wrapped.extend_from_slice(secrets.root.as_bytes());
-        wrapped.extend_from_slice(secrets.recipient.as_bytes());
+        wrapped.extend_from_slice(secrets.lock.as_bytes());
         wrapped.extend_from_slice(secrets.signer.seed());
         SealKey::new(&key).seal(0, repository.as_bytes(), &mut wrapped);
-        Ok(Slot { kind, salt, committed: commitment(&key), wrapped })
+        Ok(Wrapping { salt, committed: commitment(&key), wrapped })
     }
 }
 
@@ -295,7 +435,8 @@ mod tests {
     fn secrets() -> SlotSecrets {
         SlotSecrets {
             root: RootSecret::from_bytes([2; 32]),
-            recipient: RecipientSecret::from_bytes([3; 32]).unwrap(),
+            lock: RecipientSecret::from_bytes([3; 32]).unwrap(),
+            recipients: vec![RecipientSecret::from_bytes([5; 32]).unwrap()],
             signer: Signer::from_seed(&[4; 32]),
         }
     }
@@ -305,7 +446,8 @@ mod tests {
         let slot = Slot::for_password(HERE, b"right", KdfCost::CHEAP, &secrets()).unwrap();
         let opened = slot.open(HERE, b"right").unwrap();
         assert_eq!(opened.root.as_bytes(), &[2; 32]);
-        assert_eq!(opened.recipient.as_bytes(), &[3; 32]);
+        assert_eq!(opened.lock.as_bytes(), &[3; 32]);
+        assert_eq!(opened.recipients.iter().map(|r| r.as_bytes()).collect::<Vec<_>>(), [&[5; 32]]);
         assert_eq!(opened.signer.seed(), &[4; 32]);
         assert_eq!(slot.open(HERE, b"wrong").err().unwrap().kind(), ErrorKind::WrongPassword);
         let elsewhere = RepositoryId::from_bytes([9; 16]);
@@ -317,6 +459,45 @@ mod tests {
         let mut slot = Slot::for_password(HERE, b"right", KdfCost::CHEAP, &secrets()).unwrap();
         slot.wrapped[0] ^= 1;
         assert_eq!(slot.open(HERE, b"right").err().unwrap().kind(), ErrorKind::Damaged);
+    }
+
+    #[test]
+    fn a_slot_is_given_a_recipient_without_its_password() {
+        let mut slot = Slot::for_password(HERE, b"right", KdfCost::CHEAP, &secrets()).unwrap();
+        let newer = RecipientSecret::from_bytes([6; 32]).unwrap();
+        slot.hand_over(HERE, &newer).unwrap();
+        let keys = slot.open(HERE, b"right").unwrap().keys(HERE).unwrap();
+        assert_eq!(keys.recipient, newer.public());
+        assert_eq!(keys.secrets().map(|s| s.as_bytes()).collect::<Vec<_>>(), [&[6; 32], &[5; 32]]);
+        while slot.recipients.len() < RECIPIENTS_MAX {
+            slot.hand_over(HERE, &newer).unwrap();
+        }
+        assert_eq!(slot.hand_over(HERE, &newer).unwrap_err().kind(), ErrorKind::Invalid);
+        assert!(slot.open(HERE, b"right").is_ok());
+    }
+
+    #[test]
+    fn a_new_password_changes_nothing_but_the_wrapping() {
+        let slot = Slot::for_password(HERE, b"old", KdfCost::CHEAP, &secrets()).unwrap();
+        let again = slot.rewrapped(HERE, b"new", KdfCost::CHEAP, &secrets()).unwrap();
+        assert_eq!((again.writer(), &again.recipients), (slot.writer(), &slot.recipients));
+        assert!(again.open(HERE, b"new").is_ok() && again.open(HERE, b"old").is_err());
+        assert_ne!(again.salt, slot.salt);
+    }
+
+    #[test]
+    fn secrets_under_the_name_or_key_of_another_slot_are_damage() {
+        let slot = Slot::for_password(HERE, b"right", KdfCost::CHEAP, &secrets()).unwrap();
+        let public = RecipientSecret::from_bytes([9; 32]).unwrap().public().0;
+        for wrong in [
+            Slot { writer: [9; 16], ..slot.clone() },
+            Slot { public, ..slot.clone() },
+            Slot { recipients: Vec::new(), ..slot.clone() },
+            Slot { recipients: vec![ByteBuf::from([0; 80])], ..slot.clone() },
+            Slot { recipients: vec![slot.recipients[0].clone(); RECIPIENTS_MAX + 1], ..slot },
+        ] {
+            assert_eq!(wrong.open(HERE, b"right").err().unwrap().kind(), ErrorKind::Damaged);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{Held, held, held_by_disk};
 use devsnap_testkit::{MemoryBackend, TestRepository};
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,6 +118,7 @@ fn no_wrong_byte_is_given_out_and_a_prune_makes_nothing_worse() {
             let options = PruneOptions {
                 max_unused: MaxUnused::Bytes(0),
                 dry_run: false,
+                forgotten: BTreeSet::new(),
                 fence_after: Duration::ZERO,
                 program: "test".to_owned(),
             };

@@ -12,6 +12,7 @@ use devsnap_testkit::test_repository::{Held, held, held_by_disk};
 use devsnap_testkit::{
     Call, Effect, FaultBackend, HookedBackend, MemoryBackend, TestRepository, When,
 };
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,7 @@ fn options(max_unused: MaxUnused) -> PruneOptions {
     PruneOptions {
         max_unused,
         dry_run: false,
+        forgotten: BTreeSet::new(),
         fence_after: Duration::from_secs(48 * 3600),
         program: "test".to_owned(),
     }

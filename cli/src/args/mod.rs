@@ -2,11 +2,15 @@
 //! of the engine, and nothing else.
 //!
 //! `docs/cli.md` describes the same, and `tests/reference.rs` holds the two against each other.
+mod keeping;
+mod keys;
+
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use devsnap_engine::prune::MaxUnused;
 use std::ffi::OsString;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
+
+pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
+pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs, WriterCommand};
 
 /// Encrypted, deduplicated, dated snapshots of iPhones, iPads and folders.
 #[derive(Debug, Parser)]
@@ -44,15 +48,19 @@ pub struct Global {
     pub repo: Option<String>,
     /// Read the repository password from this file
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["password_command", "recovery_key_file"])]
+    #[arg(conflicts_with_all = ["password_command", "recovery_key_file", "key_file"])]
     pub password_file: Option<PathBuf>,
     /// Run this command and take what it prints as the repository password
     #[arg(long, global = true, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
-    #[arg(conflicts_with = "recovery_key_file")]
+    #[arg(conflicts_with_all = ["recovery_key_file", "key_file"])]
     pub password_command: Option<OsString>,
     /// Open with the recovery key in this file instead of a password
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "key_file")]
     pub recovery_key_file: Option<PathBuf>,
+    /// Open with a station's writer key, which adds snapshots and reads none
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_file: Option<PathBuf>,
     /// Where this computer keeps its copies of what the repository holds
     #[arg(long, global = true, value_name = "DIR", env = "DEVSNAP_CACHE_DIR")]
     #[arg(hide_env_values = true, value_hint = ValueHint::DirPath)]
@@ -139,6 +147,14 @@ pub enum Command {
     /// Count what the repository holds
     #[command(after_help = "Example:\n  devsnap stats")]
     Stats,
+    /// Passwords, the recovery key and writer keys: who may do what
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  devsnap key list\n  \
+        devsnap key add laptop --new-password-file ~/.devsnap-laptop\n  \
+        devsnap key writer add hall --output hall.key"
+    )]
+    Key(KeyCommand),
     /// This computer's copies of what repositories hold; they can be deleted at any time
     #[command(subcommand, after_help = "Example:\n  devsnap cache clear")]
     Cache(CacheCommand),
@@ -281,67 +297,6 @@ pub struct DumpArgs {
     pub path: OsString,
 }
 
-/// `forget`.
-#[derive(Debug, Args)]
-pub struct ForgetArgs {
-    /// Forget exactly these: latest, latest~2, id, tag or date
-    #[arg(value_name = "SNAP")]
-    pub snapshots: Vec<String>,
-    /// What to keep.
-    #[command(flatten)]
-    pub policy: PolicyArgs,
-    /// Say what would be forgotten, forget nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// A policy.
-#[derive(Debug, Clone, Default, Args)]
-pub struct PolicyArgs {
-    /// Keep the newest N; N is a number or `all`, here and below
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub keep_last: Option<CountArg>,
-    /// Keep one for each of the last N hours that have any
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub keep_hourly: Option<CountArg>,
-    /// Keep one for each of the last N days that have any
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub keep_daily: Option<CountArg>,
-    /// Keep one for each of the last N weeks that have any
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub keep_weekly: Option<CountArg>,
-    /// Keep one for each of the last N months that have any
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub keep_monthly: Option<CountArg>,
-    /// Keep one for each of the last N years that have any
-    #[arg(long, value_name = "N", value_parser = count)]
-    pub keep_yearly: Option<CountArg>,
-    /// Keep all that are no further back from the newest, e.g. 1y6m14d2h
-    #[arg(long, value_name = "DURATION")]
-    pub keep_within: Option<String>,
-    /// Keep all that have this tag; may be repeated
-    #[arg(long = "keep-tag", value_name = "TAG")]
-    pub keep_tags: Vec<String>,
-    /// Judge only what is of this device (name or UDID), computer, folder or COMPUTER:/FOLDER
-    #[arg(long, value_name = "NAME")]
-    pub of: Option<String>,
-    /// Let even the last snapshot of a device or folder go
-    #[arg(long)]
-    pub allow_last: bool,
-    /// Believe dates that are far from when the snapshots were stored, as after copying a repository
-    #[arg(long)]
-    pub trust_dates: bool,
-}
-
-/// How many a rule keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CountArg {
-    /// So many
-    UpTo(NonZeroU32),
-    /// All there are
-    All,
-}
-
 /// `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -349,46 +304,6 @@ pub struct CheckArgs {
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "100", value_parser = percent)]
     pub read_data: Option<u8>,
-}
-
-/// `tag`.
-#[derive(Debug, Args)]
-pub struct TagArgs {
-    /// Which snapshots: latest, latest~2, id, tag or date
-    #[arg(value_name = "SNAP", required = true)]
-    pub snapshots: Vec<String>,
-    /// Give them this tag; may be repeated
-    #[arg(long, value_name = "TAG")]
-    pub add: Vec<String>,
-    /// Take this tag from them; may be repeated
-    #[arg(long, value_name = "TAG")]
-    pub remove: Vec<String>,
-}
-
-/// `describe`.
-#[derive(Debug, Args)]
-pub struct DescribeArgs {
-    /// Which snapshot: latest, latest~2, id, tag or date
-    #[arg(value_name = "SNAP")]
-    pub snapshot: String,
-    /// The sentence; an empty one takes the last one back
-    #[arg(value_name = "TEXT")]
-    pub text: String,
-}
-
-/// `prune`.
-#[derive(Debug, Args)]
-pub struct PruneArgs {
-    /// Only say what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
-    /// What may stay though nobody needs it, because it shares packs with what is needed: a size
-    /// (500MiB), a share of what is needed (5%), or `unlimited`
-    #[arg(long, value_name = "LIMIT", default_value = "5%", value_parser = max_unused)]
-    pub max_unused: MaxUnused,
-    /// Give up sessions that are in the way and have not stirred for so many hours
-    #[arg(long, value_name = "HOURS", default_value_t = 48)]
-    pub fence_after_hours: u32,
 }
 
 /// `cache`.
@@ -416,35 +331,11 @@ pub struct ManArgs {
     pub dir: Option<PathBuf>,
 }
 
-/// A size, a share with a percent sign, or no limit.
-fn max_unused(text: &str) -> Result<MaxUnused, String> {
-    if text == "unlimited" {
-        return Ok(MaxUnused::Unlimited);
-    }
-    if let Some(share) = text.strip_suffix('%') {
-        return match share.trim().parse::<f64>() {
-            Ok(share) if share.is_finite() && share >= 0.0 => Ok(MaxUnused::Percent(share)),
-            _ => Err("a share is a number and a percent sign, e.g. 5%".to_owned()),
-        };
-    }
-    let size = text.parse::<bytesize::ByteSize>();
-    size.map(|size| MaxUnused::Bytes(size.as_u64()))
-        .map_err(|_| "a limit is a size (500MiB), a share (5%) or `unlimited`".to_owned())
-}
-
 /// 1 to 100, with or without a percent sign.
 fn percent(text: &str) -> Result<u8, String> {
     let number = text.strip_suffix('%').unwrap_or(text);
     match number.parse() {
         Ok(share @ 1..=100) => Ok(share),
         _ => Err("a share is 1 to 100 (per cent)".to_owned()),
-    }
-}
-
-fn count(text: &str) -> Result<CountArg, String> {
-    match (text, text.parse()) {
-        ("all", _) => Ok(CountArg::All),
-        (_, Ok(count)) => Ok(CountArg::UpTo(count)),
-        _ => Err("it is a number from 1 on, or all".to_owned()),
     }
 }

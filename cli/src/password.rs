@@ -30,7 +30,7 @@ pub enum Secret {
     /// The key from paper.
     Recovery(RecoveryKey),
     /// A station's.
-    Station(WriterKey),
+    Station(Box<WriterKey>),
 }
 
 impl Secret {
@@ -75,7 +75,7 @@ impl Sources<'_> {
             return recovery_key(file).map(Secret::Recovery);
         }
         if let Some(file) = self.key_file() {
-            return writer_key(&file).map(Secret::Station);
+            return writer_key(&file).map(|key| Secret::Station(Box::new(key)));
         }
         if let Some(password) = self.named()? {
             return Ok(Secret::Password(password));

@@ -64,7 +64,10 @@ impl World {
     fn restores(&self, computer: &str, words: &[&str]) {
         let _ = fs::remove_dir_all(self.at("back"));
         self.done(computer, &[&["restore", "latest", "--target", "back"], words].concat());
-        assert_eq!(fs::read_to_string(self.at("back/note.txt")).unwrap(), "kept\n");
+        assert_eq!(
+            fs::read_to_string(self.at("back/note.txt")).expect("because it was restored"),
+            "kept\n"
+        );
     }
 }
 

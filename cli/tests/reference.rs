@@ -1,5 +1,5 @@
 //! Holds `docs/cli.md` against what clap takes.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 #[path = "../src/args/mod.rs"]
 mod args;
 

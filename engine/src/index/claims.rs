@@ -96,6 +96,11 @@ impl Index {
             packs.add_own(number);
             number
         };
+        if is_hearsay {
+            // Beside what this session knows of its own packs, never in its place.
+            let mut rows: Vec<_> = spots(pack, number).map(|(id, spot)| spot.row(&id)).collect();
+            return self.write(&[], &mut rows, &[], &[]);
+        }
         let full = {
             let mut claims = self.claims();
             for (id, spot) in spots(pack, number) {
@@ -131,10 +136,17 @@ impl Index {
     pub fn record_own_segment(&self, id: SegmentId, segment: &IndexSegment) -> Result<()> {
         self.flush_rows()?;
         let mut list = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        let number = |pack| list.number_of(known(pack, segment.is_hearsay)).0;
-        let packs = segment.packs.iter().map(number).collect();
+        let (mut packs, mut new_packs) = (Vec::new(), Vec::new());
+        for pack in &segment.packs {
+            let known = known(pack, segment.is_hearsay);
+            let (number, new) = list.number_of(known);
+            packs.push(number);
+            if new {
+                new_packs.push((number, known));
+            }
+        }
         let refers = super::Refers { packs, tombstones: segment.tombstones.clone() };
-        self.write(&[], &mut [], &[(id, refers.clone())], &[])?;
+        self.write(&new_packs, &mut [], &[(id, refers.clone())], &[])?;
         list.add_segment(id, refers);
         Ok(())
     }

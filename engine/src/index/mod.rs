@@ -34,6 +34,7 @@ pub use claims::Claim;
 pub(crate) use file::make_private_folder;
 pub use files::{FileMemory, KnownFile};
 pub use scan::{PackStanding, RowsByBlob};
+pub(crate) use segment::LIST_LEN_MAX;
 pub use segment::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
 pub use tables::{KnownPack, Spot};
 
@@ -214,10 +215,17 @@ impl Index {
         };
         spots.extend(held);
         let packs = self.packs();
-        // A station's word last: a pack that is on its way out at least holds what it says.
-        let rank = |spot: &Spot| (!packs.is_reliable(spot.pack), packs.is_hearsay(spot.pack));
+        // What is lost last, and before it a station's word: a pack that is on its way out at least
+        // holds what it says.
+        let rank = |spot: &Spot| {
+            (
+                packs.is_unsound(spot.pack),
+                packs.is_hearsay(spot.pack),
+                !packs.is_reliable(spot.pack),
+            )
+        };
         let readable = spots.iter().filter(|spot| !reliable_only || packs.is_reliable(spot.pack));
-        let readable = readable.filter_map(|spot| Some((spot, packs.live(spot.pack)?)));
+        let readable = readable.filter_map(|spot| Some((spot, packs.counted(spot.pack)?)));
         let best = readable.min_by_key(|(spot, _)| rank(spot));
         Ok(best.map(|(spot, pack)| spot.located_in(pack.id)))
     }

@@ -114,6 +114,11 @@ impl PackList {
         self.segments.iter().filter(|(_, refers)| covered(refers)).map(|(id, _)| *id).collect()
     }
 
+    /// Whether the store has lost the pack, wholly or in part.
+    pub(super) fn is_unsound(&self, pack: u32) -> bool {
+        self.known.get(pack as usize).is_some_and(|known| self.unsound.contains(&known.id))
+    }
+
     pub(super) fn is_condemned(&self, id: &PackId) -> bool {
         self.condemned.contains(id)
     }

@@ -19,7 +19,7 @@ use crate::seal::{Keys, WriterId, open_object, open_record, seal_object, sign_re
 pub const SEGMENT_LEN_MAX: usize = 64 << 20;
 
 /// The longest list of one pack, in bytes.
-const LIST_LEN_MAX: usize = 32 << 20;
+pub(crate) const LIST_LEN_MAX: usize = 32 << 20;
 
 const PURPOSE: &str = "index segment";
 

@@ -111,7 +111,7 @@ impl Writer<'_> {
         if merged == IndexSegment::default() {
             return Ok(());
         }
-        self.repository.put_segment(&merged)
+        self.repository.put_new_segment(merged)
     }
 }
 

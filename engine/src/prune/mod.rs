@@ -136,7 +136,7 @@ impl Run<'_> {
     fn plan(&self, roots: &mut Roots, report: &mut PruneReport) -> Result<()> {
         self.progress.phase(Phase::CheckingStructure);
         let sessions = SessionMarks::list(self.repository, "")?;
-        let open: HashSet<_> = sessions.blocking().collect();
+        let open: HashSet<_> = self.repository.blocking_sessions(&sessions)?.into_iter().collect();
         let snapshots = self.look(roots)?;
         report.snapshots = snapshots.named.len() as u64;
         report.unfinished = snapshots.unconfirmed.len() as u64;

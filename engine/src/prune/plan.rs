@@ -68,8 +68,9 @@ impl PrunePlan {
                 continue;
             }
             plan.unused_bytes += pack.dead_bytes;
-            // Blocks that do not open cannot be copied.
-            if !pack.standing.damaged {
+            // Blocks that do not open cannot be copied, and what a station says of its pack may not be
+            // so: a mark that nobody could finish would hold up all others.
+            if !pack.standing.damaged && !pack.standing.hearsay {
                 partly.push(pack);
             }
         }

@@ -125,8 +125,10 @@ impl Walk<'_> {
         let (Some(pages), Some(location)) = (pages, self.repository.locate(&id)?) else {
             return match self.gaps {
                 Gaps::Passed => Ok(()),
-                Gaps::Refused => Err(Error::new(ErrorKind::NotFound, doing())
-                    .because("a snapshot needs it and no pack has it")),
+                Gaps::Refused => Err(Error::new(ErrorKind::Damaged, doing()).because(
+                    "a snapshot needs it and no pack has it; nothing was deleted. `devsnap check` tells \
+                     which one: make a new snapshot, then forget that one",
+                )),
             };
         };
         let mut record = [0; PLACED_LEN];

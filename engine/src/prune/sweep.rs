@@ -4,7 +4,7 @@ use super::usage::Endangered;
 use super::{PruneReport, Roots, Run, refuse_lost};
 use crate::backend::ObjectKey;
 use crate::error::Result;
-use crate::id::{PackId, SessionId};
+use crate::id::PackId;
 use crate::index::IndexSegment;
 use crate::pack::PackKind;
 use crate::progress::Phase;
@@ -39,7 +39,7 @@ impl Run<'_> {
             report.waiting_packs = condemned.len() as u64;
             return Ok(());
         }
-        self.save(roots, report)?;
+        self.save(&condemned, roots, report)?;
         self.bury(&condemned, report)?;
         for mark in &marks {
             self.repository.finish_mark(&mark.sweep)?;
@@ -54,8 +54,7 @@ impl Run<'_> {
         let sessions = SessionMarks::list(self.repository, "")?;
         // By the storage's own clock: the newest mark was put just now.
         let now_secs = marks.iter().filter_map(|mark| mark.put_at_secs).max();
-        let blocking: Vec<SessionId> = sessions.blocking().collect();
-        for session in blocking {
+        for session in self.repository.blocking_sessions(&sessions)? {
             let about = sessions.about(self.repository, session);
             if self.is_dead(&about, now_secs) {
                 self.repository.fence(session, &self.options.program)?;
@@ -77,12 +76,19 @@ impl Run<'_> {
 
     /// Rules 13 and 14: looks again, from snapshots to marks to index, and copies what would go,
     /// until nothing would.
-    fn save(&self, roots: &mut Roots, report: &mut PruneReport) -> Result<()> {
+    fn save(
+        &self,
+        condemned: &BTreeSet<PackId>,
+        roots: &mut Roots,
+        report: &mut PruneReport,
+    ) -> Result<()> {
         let Run { repository, options, progress, interrupt, scratch } = *self;
         progress.phase(Phase::Reading);
         loop {
             interrupt.check()?;
             self.look(roots)?;
+            // They go in the end, whatever is listed now.
+            repository.condemn_too(condemned)?;
             let mut endangered = Endangered::find(repository.index(), &mut roots.reach, scratch)?;
             refuse_lost(endangered.lost, endangered.first_lost)?;
             if endangered.count == 0 {

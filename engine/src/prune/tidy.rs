@@ -15,10 +15,11 @@ pub(super) fn tidy(repository: &Repository) -> Result<u64> {
     let mut tidied = repository.tidy_marks()? + repository.tidy_notes()?;
     // Every `end` that may be removed below was seen before the snapshots are listed.
     let marks = SessionMarks::list(repository, "")?;
+    let blocking: HashSet<SessionId> = repository.blocking_sessions(&marks)?.into_iter().collect();
     let mut ended = Vec::new();
     for (session, marks) in marks.sessions() {
         let (end, fence) = (marks.contains(&"end"), marks.contains(&"fence"));
-        if !end && !fence {
+        if (!end && !fence) || blocking.contains(&session) {
             continue;
         }
         // The order matters: a fence without `open` is over, an `open` without fence would stand.

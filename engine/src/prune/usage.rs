@@ -49,14 +49,15 @@ impl Usage {
             join.standings.iter().map(|found| found.map(PackUse::of)).collect();
         let (mut lost, mut first_lost) = (0, None);
         while let Some(needed) = join.next()? {
-            let Some(spot) = needed.best else {
+            if needed.best.is_none() {
                 lost += 1;
                 first_lost.get_or_insert(needed.id);
-                continue;
-            };
-            if let Some(Some(pack)) = uses.get_mut(spot.pack as usize) {
-                pack.live_blobs += 1;
-                pack.live_bytes += share(&spot);
+            }
+            for spot in needed.best.iter().chain(&needed.also) {
+                if let Some(Some(pack)) = uses.get_mut(spot.pack as usize) {
+                    pack.live_blobs += 1;
+                    pack.live_bytes += share(spot);
+                }
             }
         }
         for (pack, stored) in uses.iter_mut().zip(join.stored_bytes) {
@@ -149,6 +150,8 @@ pub(super) fn read_record(record: &[u8; ENDANGERED_LEN]) -> (BlobId, Spot) {
 struct Needed {
     id: BlobId,
     best: Option<Spot>,
+    /// Other places that stay, because the best one may not hold what it says.
+    also: Vec<Spot>,
 }
 
 /// Needed blobs with their places: two sorted sides, gone through together.
@@ -209,8 +212,13 @@ impl<'a> Join<'a> {
             Some(pack) => Some((pack.hearsay, pack.condemned, pack.damaged)),
             None => None,
         };
-        let best = here.iter().filter_map(|spot| Some((rank(&spot)?, spot)));
-        let best = best.min_by_key(|(rank, spot)| (*rank, spot.pack)).map(|(_, spot)| *spot);
-        Ok(Some(Needed { id, best }))
+        let mut ranked: Vec<_> =
+            here.iter().filter_map(|spot| Some((rank(&spot)?, spot.pack, *spot))).collect();
+        ranked.sort_unstable_by_key(|(rank, pack, _)| (*rank, *pack));
+        let is_sure = matches!(ranked.first(), Some(((false, _, false), ..)));
+        let mut places = ranked.into_iter().map(|(_, _, spot)| spot);
+        let best = places.next();
+        let also = if is_sure { Vec::new() } else { places.collect() };
+        Ok(Some(Needed { id, best, also }))
     }
 }

@@ -116,6 +116,11 @@ impl RepositoryConfig {
         full.map(|writer| writer.certificate.writer())
     }
 
+    /// Whether the writer of this name may do everything.
+    pub fn is_full(&self, id: WriterId) -> bool {
+        self.writer_by_id(id).is_some_and(|writer| writer.certificate.role == WriterRole::Full)
+    }
+
     /// The writer of this name.
     pub fn writer_by_id(&self, id: WriterId) -> Option<&Writer> {
         self.writers.iter().find(|writer| writer.certificate.writer() == id)

@@ -11,8 +11,9 @@
 //! 2. lists: if a config that it does not build on counts meanwhile, or another claims this number
 //!    or a higher one, it removes its own and has failed;
 //! 3. puts the copy: now it counts;
-//! 4. lists again: it is done when nothing higher is there. If something higher counts, it has
-//!    failed. A higher one that does not count yet is waited for;
+//! 4. lists again: it is done when nothing higher is there. If something higher counts, it cannot
+//!    tell whether that builds on it, says so and has failed. A higher one that does not count yet
+//!    is waited for;
 //! 5. removes what is older: it still opens with the passwords of slots that were removed.
 //!
 //! Of two changes that build on the same config, one sees the other: whoever puts later in 1 or 3
@@ -31,6 +32,10 @@ use std::time::Duration;
 /// How often, and how long each time, a change that is being made elsewhere is waited for.
 const SETTLE_TRIES: u32 = 10;
 const SETTLE_WAIT: Duration = Duration::from_millis(200);
+
+/// Of a change that counted when another one came.
+const UNKNOWN: &str = "another change was made at the same time, and this one holds only if that one \
+    builds on it: the list of keys shows whether it does";
 
 /// The file in this computer's cache that has the highest number seen.
 const SEEN_FILE: &str = "config-seen";
@@ -208,23 +213,27 @@ pub(super) fn replace(
         return Err(error);
     }
     put(name.copy())?;
-    settle(backend, number)?;
+    settle(backend, name)?;
     Ok(number)
 }
 
-/// Goes on once it is certain that config `number`, which counts, is in force.
-fn settle(backend: &dyn Backend, number: u64) -> Result<()> {
+/// Goes on once it is certain that config `own`, which counts, is in force.
+fn settle(backend: &dyn Backend, own: ConfigName) -> Result<()> {
+    let number = own.number;
     for _ in 0..SETTLE_TRIES {
         let seen = Listed::of(backend)?;
         if seen.has_counting_above(number) {
-            return Err(conflict("another change took its place at once"));
+            // Whoever made it may have built on this one, or not have seen it. It removes what is
+            // older, but may have done so before this one was there.
+            let _ = backend.remove(&own.copy()).and_then(|()| backend.remove(&own.first()));
+            return Err(conflict(UNKNOWN));
         }
         if !seen.has_claim_above(number) {
             return Ok(());
         }
         std::thread::sleep(SETTLE_WAIT);
     }
-    Err(conflict("another change is being made, and may take its place"))
+    Err(conflict(UNKNOWN))
 }
 
 fn conflict(why: &'static str) -> Error {

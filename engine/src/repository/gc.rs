@@ -5,7 +5,7 @@
 //! a `done` is a mark of no packs. A sweep id is 16 random bytes, and never used twice.
 use super::Repository;
 use crate::backend::{BackendErrorKind, Body, ObjectKey, ObjectKind};
-use crate::codec::{Decoder, Malformed, put_varint};
+use crate::codec::{Decoder, Malformed, put_bytes, put_varint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::PackId;
 use crate::seal::{open_object, open_record, random_array, seal_object, sign_record};
@@ -42,10 +42,13 @@ impl Repository {
     pub fn standing_marks(&self) -> Result<Vec<SweepMark>> {
         let mut marks = Vec::new();
         for (sweep, listed) in self.list_sweeps()? {
-            let (Some(put_at_secs), false) = (listed.mark, listed.done) else { continue };
+            let Some(put_at_secs) = listed.mark else { continue };
+            if listed.done && self.is_done(&sweep)? {
+                continue;
+            }
             match self.backend().get_whole(&mark_key(&sweep, "mark"), MARK_LEN_MAX as u64) {
                 Ok(object) => {
-                    let packs = self.open_mark(&object)?;
+                    let packs = self.open_mark(&sweep, "mark", &object)?;
                     marks.push(SweepMark { sweep, packs, put_at_secs });
                 }
                 // Finished and cleaned up since it was listed.
@@ -85,7 +88,7 @@ impl Repository {
     pub(crate) fn tidy_marks(&self) -> Result<u64> {
         let mut tidied = 0;
         for (sweep, listed) in self.list_sweeps()? {
-            if listed.done {
+            if listed.done && (listed.mark.is_none() || self.is_done(&sweep)?) {
                 self.remove_finished(&sweep)?;
                 tidied += 1;
             }
@@ -115,7 +118,10 @@ impl Repository {
     }
 
     fn put_sweep_object(&self, sweep: &str, what: &str, packs: &[PackId]) -> Result<()> {
-        let mut body = Vec::with_capacity(10 + packs.len() * 32);
+        // Its name is part of what is signed: a mark is none of another sweep.
+        let name = format!("{sweep}.{what}");
+        let mut body = Vec::with_capacity(20 + name.len() + packs.len() * 32);
+        put_bytes(&mut body, name.as_bytes());
         put_varint(&mut body, packs.len() as u64);
         packs.iter().for_each(|pack| body.extend_from_slice(pack.as_bytes()));
         let keys = self.keys();
@@ -125,13 +131,25 @@ impl Repository {
         Ok(())
     }
 
-    fn open_mark(&self, object: &[u8]) -> Result<Vec<PackId>> {
+    /// Whether a full key says that the packs of a sweep are gone. Anybody who may write to the
+    /// storage could put the name there.
+    fn is_done(&self, sweep: &str) -> Result<bool> {
+        match self.backend().get_whole(&mark_key(sweep, "done"), MARK_LEN_MAX as u64) {
+            Ok(object) => Ok(self.open_mark(sweep, "done", &object).is_ok()),
+            // Cleaned up since it was listed; its mark went before it.
+            Err(e) if e.kind == BackendErrorKind::NotFound => Ok(true),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn open_mark(&self, sweep: &str, what: &str, object: &[u8]) -> Result<Vec<PackId>> {
         let keys = self.keys();
         let record = open_object(keys, ObjectKind::Gc, object, MARK_LEN_MAX)?;
         // Stations take nothing away.
         let certified = |public: &[u8; 32]| self.config().full_writer(public);
         let (_, body) = open_record(&record, keys.repository(), PURPOSE, certified)?;
-        decode(body).map_err(|e| Error::new(ErrorKind::Damaged, "reading a sweep mark").because(e))
+        decode(&format!("{sweep}.{what}"), body)
+            .map_err(|e| Error::new(ErrorKind::Damaged, "reading a sweep mark").because(e))
     }
 }
 
@@ -145,8 +163,11 @@ fn mark_key(sweep: &str, what: &str) -> ObjectKey {
     ObjectKey::new(ObjectKind::Gc, format!("{sweep}.{what}"))
 }
 
-fn decode(body: &[u8]) -> Result<Vec<PackId>, Malformed> {
+fn decode(name: &str, body: &[u8]) -> Result<Vec<PackId>, Malformed> {
     let mut from = Decoder::new(body);
+    if from.bytes(name.len(), "name")? != name.as_bytes() {
+        return Err(Malformed("name"));
+    }
     let count = from.count(from.remaining() / 32, "number of packs")?;
     let mut packs = Vec::with_capacity(count);
     for _ in 0..count {

@@ -4,7 +4,7 @@ use super::{Repository, gc};
 use crate::backend::{Body, ObjectInfo, ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackId, SegmentId};
-use crate::index::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
+use crate::index::{IndexSegment, IndexedPack, LIST_LEN_MAX, SEGMENT_LEN_MAX};
 use crate::pack::{HEADER_LEN, PACK_LEN_MAX, PackFooter, PackHeader, TRAILER_LEN, read_trailer};
 use crate::seal::WriterRole;
 use std::collections::{BTreeSet, HashMap};
@@ -52,6 +52,14 @@ impl Repository {
         Ok(())
     }
 
+    /// As [`note_condemned`](Self::note_condemned), and these packs whatever is listed.
+    pub(crate) fn condemn_too(&self, packs: &BTreeSet<PackId>) -> Result<()> {
+        let mut condemned = gc::condemned(self)?;
+        condemned.extend(packs);
+        self.index().set_condemned(condemned);
+        Ok(())
+    }
+
     /// Fetches segments that are new and drops those that are gone.
     pub(crate) fn level_index(&self) -> Result<Level> {
         let listed = self.list_ids(ObjectKind::IndexSegment)?;
@@ -65,7 +73,7 @@ impl Repository {
                     rows += segment.packs.iter().map(|p| p.footer.blobs.len()).sum::<usize>();
                     waiting.push((*id, segment));
                 }
-                Err(e) if matches!(e.kind(), ErrorKind::Damaged | ErrorKind::NotFound) => {
+                Err(e) if is_unreadable(&e) => {
                     level.unreadable_segments.push((id.to_hex(), e));
                 }
                 Err(e) => return Err(e),
@@ -159,13 +167,22 @@ impl Repository {
             while blobs < SEGMENT_BLOBS
                 && let Some(pack) = packs.next()
             {
-                blobs += pack.footer.blobs.len();
+                blobs += rows_of(&pack);
                 segment.packs.push(pack);
             }
-            let id = self.put_sealed(&segment)?;
-            self.index().add_segments(&[(id, segment)])?;
+            self.put_new_segment(segment)?;
         }
         Ok(())
+    }
+
+    /// Stores a segment that lists packs this computer may not have recorded, and records them.
+    ///
+    /// # Errors
+    ///
+    /// What storing meets; the local index could not be written.
+    pub(crate) fn put_new_segment(&self, segment: IndexSegment) -> Result<()> {
+        let id = self.put_sealed(&segment)?;
+        self.index().add_segments(&[(id, segment)])
     }
 
     /// A segment as stored, verified.
@@ -238,7 +255,7 @@ impl Repository {
                     adopted.packs.push(pack);
                     found += 1;
                 }
-                Err(e) if matches!(e.kind(), ErrorKind::Damaged | ErrorKind::NotFound) => {}
+                Err(e) if is_unreadable(&e) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -289,7 +306,7 @@ impl Repository {
         while !waiting.is_empty() {
             let mut blobs = 0;
             let full = waiting.iter().position(|pack| {
-                blobs += pack.footer.blobs.len();
+                blobs += rows_of(pack);
                 blobs >= SEGMENT_BLOBS
             });
             let rest = waiting.split_off(full.map_or(waiting.len(), |last| last + 1));
@@ -335,6 +352,9 @@ impl Repository {
         let place = read_trailer(trailer, pack_len)?;
         let sealed = self.backend().get(key, place.clone())?;
         let footer = PackFooter::open(self.keys(), &header, place.start, &sealed)?;
+        if footer.encode_list().len() > LIST_LEN_MAX {
+            return Err(damaged("its list is longer than a segment takes"));
+        }
         Ok(IndexedPack { id, header, pack_len, footer })
     }
 
@@ -348,4 +368,14 @@ impl Repository {
         }
         Ok(ids)
     }
+}
+
+/// What a pack adds to a segment: empty blocks take room too.
+fn rows_of(pack: &IndexedPack) -> usize {
+    pack.footer.blobs.len() + pack.footer.blocks.len()
+}
+
+/// An object that tells nothing: it may be anybody's, and must not keep others from working.
+fn is_unreadable(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NotFound | ErrorKind::TooNew)
 }

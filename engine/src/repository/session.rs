@@ -8,7 +8,9 @@ use super::Repository;
 use crate::backend::{Body, ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
-use crate::seal::{SessionKey, open_object, open_record, random_array, seal_object, sign_record};
+use crate::seal::{
+    SessionKey, WriterId, open_object, open_record, random_array, seal_object, sign_record,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -181,17 +183,61 @@ impl Repository {
         Ok(())
     }
 
-    /// Who opened a session, as its mark says.
-    fn opened_by(&self, session: SessionId) -> Result<String> {
-        let object = self.backend().get_whole(&mark_key(session, "open"), MARK_LEN_MAX as u64)?;
+    /// The sessions that block a sweep (rule 12 of `docs/crash-safety.md`). Where stations write, an
+    /// `end` or a `fence` is none unless who opened the session signed it, or (a fence) a full key:
+    /// the names alone anybody may put there who can write to the storage.
+    ///
+    /// # Errors
+    ///
+    /// A mark could not be fetched.
+    pub(crate) fn blocking_sessions(&self, marks: &SessionMarks) -> Result<Vec<SessionId>> {
+        let mut blocking: Vec<SessionId> = marks.blocking().collect();
+        if !self.config().has_stations() {
+            return Ok(blocking);
+        }
+        for session in marks.claimed_over() {
+            let Some((opener, _)) = self.signed_mark(session, "open")? else { continue };
+            let mut is_over = false;
+            if marks.has(session, "end") {
+                let ended = self.signed_mark(session, "end")?;
+                is_over |= ended.is_some_and(|(writer, _)| writer == opener);
+            }
+            if !is_over && marks.has(session, "fence") {
+                let fenced = self.signed_mark(session, "fence")?;
+                is_over |= fenced
+                    .is_some_and(|(writer, _)| writer == opener || self.config().is_full(writer));
+            }
+            if !is_over {
+                blocking.push(session);
+            }
+        }
+        Ok(blocking)
+    }
+
+    /// Who signed a mark, and the program that put it; `None` when it is gone or no such mark.
+    fn signed_mark(&self, session: SessionId, mark: &str) -> Result<Option<(WriterId, String)>> {
+        match self.read_mark(session, mark) {
+            Ok(found) => Ok(Some(found)),
+            Err(e) => match e.kind() {
+                ErrorKind::NotFound | ErrorKind::Damaged | ErrorKind::TooNew => Ok(None),
+                _ => Err(e),
+            },
+        }
+    }
+
+    fn read_mark(&self, session: SessionId, name: &str) -> Result<(WriterId, String)> {
+        let object = self.backend().get_whole(&mark_key(session, name), MARK_LEN_MAX as u64)?;
         let keys = self.keys();
         let record = open_object(keys, ObjectKind::Session, &object, MARK_LEN_MAX)?;
         let certified = |public: &[u8; 32]| self.config().writer(public);
-        let (_, body) = open_record(&record, keys.repository(), PURPOSE, certified)?;
+        let (writer, body) = open_record(&record, keys.repository(), PURPOSE, certified)?;
         let damaged = || Error::new(ErrorKind::Damaged, "reading a session mark");
         let body = body.strip_prefix(session.as_bytes().as_slice()).ok_or_else(damaged)?;
         let mark: Mark = rmp_serde::from_slice(body).map_err(|e| damaged().because(e))?;
-        Ok(mark.program)
+        if mark.mark != name {
+            return Err(damaged().because("it is another mark under this name"));
+        }
+        Ok((writer, mark.program))
     }
 }
 
@@ -258,14 +304,21 @@ impl SessionMarks {
         self.0.iter().map(|(id, marks)| (*id, marks.keys().map(String::as_str).collect()))
     }
 
-    /// Those that block a sweep (rule 12 of `docs/crash-safety.md`).
-    pub(crate) fn blocking(&self) -> impl Iterator<Item = SessionId> {
+    /// Those that are open and of which somebody says that they are over.
+    fn claimed_over(&self) -> impl Iterator<Item = SessionId> {
+        let over = |id: &SessionId| self.has(*id, "end") || self.has(*id, "fence");
+        self.0.keys().copied().filter(move |id| self.has(*id, "open") && over(id))
+    }
+
+    /// Those that block a sweep, as far as names tell.
+    fn blocking(&self) -> impl Iterator<Item = SessionId> {
         self.0.keys().copied().filter(|id| self.stands(*id) && !self.has_ended(*id))
     }
 
     /// What is known of an open session.
     pub(crate) fn about(&self, repository: &Repository, id: SessionId) -> OpenSession {
+        let program = repository.read_mark(id, "open").ok().map(|(_, program)| program);
         let last_sign_secs = self.0.get(&id).and_then(|marks| marks.values().copied().max()?);
-        OpenSession { id, program: repository.opened_by(id).ok(), last_sign_secs }
+        OpenSession { id, program, last_sign_secs }
     }
 }

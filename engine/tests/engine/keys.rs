@@ -25,15 +25,17 @@ fn made() -> (Arc<MemoryBackend>, RecoveryKey) {
     let backend = Arc::new(MemoryBackend::new());
     let options = InitOptions {
         kdf: KdfCost::CHEAP,
-        chunker: ChunkerParams::new(4 << 10, 16 << 10, 64 << 10, 8 << 10).unwrap(),
+        chunker: ChunkerParams::new(4 << 10, 16 << 10, 64 << 10, 8 << 10)
+            .expect("because the test prepared it"),
         tree: TreeParams::around(512),
     };
-    let (_, key) = Repository::init(&backend, b"first", &options).unwrap();
+    let (_, key) =
+        Repository::init(&backend, b"first", &options).expect("because the test prepared it");
     (backend, key)
 }
 
 fn cache() -> TempDir {
-    tempfile::tempdir().unwrap()
+    tempfile::tempdir().expect("because the test prepared it")
 }
 
 fn open(backend: &Arc<MemoryBackend>, unlock: &Unlock<'_>, cache: &Path) -> Result<Repository> {
@@ -60,13 +62,14 @@ fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
 
 fn configs(backend: &dyn Backend) -> Vec<String> {
     let listed = backend.list(ObjectKind::Config, "");
-    listed.map(|found| found.unwrap().key.name().to_owned()).collect()
+    listed.map(|found| found.expect("because the test prepared it").key.name().to_owned()).collect()
 }
 
 /// A folder with one file of this text.
 fn folder(text: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("file"), text.repeat(3000)).unwrap();
+    let folder = tempfile::tempdir().expect("because the test prepared it");
+    std::fs::write(folder.path().join("file"), text.repeat(3000))
+        .expect("because the test prepared it");
     folder
 }
 
@@ -222,7 +225,7 @@ struct Meanwhile {
 impl Meanwhile {
     fn call(&self) {
         if self.calls.fetch_add(1, Ordering::SeqCst) == self.at {
-            let work = self.work.lock().unwrap().take();
+            let work = self.work.lock().expect("because the test prepared it").take();
             work.expect("because the n-th call comes once")();
         }
     }
@@ -288,7 +291,9 @@ fn of_two_changes_at_once_none_that_was_told_of_success_is_lost() {
                 Ok(()) => assert!(opens(&*objects, password), "call {at}"),
                 Err(e) => {
                     assert_eq!(e.kind(), ErrorKind::Conflict, "call {at}");
-                    assert!(!opens(&*objects, password), "call {at}");
+                    // One that counted already may have been built on; it says so.
+                    let may_hold = format!("{e:?}").contains("holds only if");
+                    assert!(may_hold || !opens(&*objects, password), "call {at}");
                     conflicts += 1;
                 }
             }

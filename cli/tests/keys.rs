@@ -48,6 +48,12 @@ impl World {
         String::from_utf8(output.stdout).expect("because it is text")
     }
 
+    /// What it says, as one line: people read it wrapped.
+    fn sentence(&self, computer: &str, words: &[&str]) -> String {
+        let said = self.done(computer, words);
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     fn json(&self, computer: &str, words: &[&str]) -> Vec<Value> {
         let lines = self.done(computer, &[words, &["--json", "--no-progress"]].concat());
         lines.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
@@ -89,7 +95,7 @@ fn a_second_password_opens_until_it_is_removed() {
     let first = ["--password-file", "first"];
     world.done("here", &[["snapshot", "data"], first].concat());
     let add = ["key", "add", "laptop", "--new-password-file", "second"];
-    let said = world.done("here", &[add.as_slice(), &first].concat());
+    let said = world.sentence("here", &[add.as_slice(), &first].concat());
     assert!(said.contains("(laptop)") && said.contains("cannot be taken back"), "{said}");
     world.restores("there", &["--password-file", "second"]);
 
@@ -103,7 +109,7 @@ fn a_second_password_opens_until_it_is_removed() {
     assert!(listed.contains("* ") && listed.contains("64 MiB × 3"), "{listed}");
 
     let id = new["short_id"].as_str().unwrap();
-    let said = world.done("here", &[["key", "remove", id].as_slice(), &first].concat());
+    let said = world.sentence("here", &[["key", "remove", id].as_slice(), &first].concat());
     assert!(said.contains("Not taken back") && said.contains("key rotate"), "{said}");
     ends_with(&world.run("there", &["snapshots", "--password-file", "second"]), 12, "password");
     ends_with(&world.run("here", &[["key", "remove", id].as_slice(), &first].concat()), 1, id);
@@ -173,7 +179,7 @@ fn what_was_kept_before_and_after_a_rotation_comes_back() {
     let world = World::new();
     let first = ["--password-file", "first"];
     world.done("here", &[["snapshot", "data"], first].concat());
-    let said = world.done("here", &[["key", "rotate"], first].concat());
+    let said = world.sentence("here", &[["key", "rotate"], first].concat());
     assert!(said.contains("Not taken back"), "{said}");
     world.restores("there", &["--recovery-key-file", "recovery"]);
     fs::write(world.at("data/more"), vec![3; 100_000]).unwrap();
@@ -187,7 +193,7 @@ fn a_station_adds_snapshots_and_is_refused_everything_else_in_a_sentence() {
     let world = World::new();
     let first = ["--password-file", "first"];
     let add = ["key", "writer", "add", "hall", "--output", "hall.key"];
-    let said = world.done("here", &[add.as_slice(), &first].concat());
+    let said = world.sentence("here", &[add.as_slice(), &first].concat());
     assert!(said.contains("hall.key") && said.contains("It reads no"), "{said}");
     assert_eq!(fs::metadata(world.at("hall.key")).unwrap().permissions().mode() & 0o777, 0o600);
     let again = world.run("here", &[add.as_slice(), &first].concat());
@@ -210,6 +216,11 @@ fn a_station_adds_snapshots_and_is_refused_everything_else_in_a_sentence() {
         &["check", "--read-data"],
         &["key", "list"],
         &["key", "rotate"],
+        &["forget", "latest"],
+        &["forget", "--keep-last", "1"],
+        &["prune"],
+        &["tag", "latest", "--add", "mine"],
+        &["describe", "latest", "mine"],
     ] {
         let refused = world.run("there", &[words, &station].concat());
         ends_with(&refused, 1, "this key file may only add snapshots: ");
@@ -221,7 +232,7 @@ fn a_station_adds_snapshots_and_is_refused_everything_else_in_a_sentence() {
     world.restores("here", &first);
 
     let id = world.keys()[2]["id"].as_str().unwrap().to_owned();
-    let said = world.done("here", &[["key", "remove", &id].as_slice(), &first].concat());
+    let said = world.sentence("here", &[["key", "remove", &id].as_slice(), &first].concat());
     assert!(said.contains("adds nothing now"), "{said}");
     let refused = world.run("there", &[["snapshot", "data"], station].concat());
     ends_with(&refused, 1, "this key was removed");

@@ -1,13 +1,15 @@
 //! The program as a person runs it: its words, its exit codes, what it keeps to itself.
 #![allow(missing_docs)]
+#[allow(dead_code)]
+mod said;
+
 use devsnap_testkit::backup_set::{BackupSetFixture, UDID};
+use said::{PASSWORD, ends_with, err};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
-
-const PASSWORD: &str = "correct horse battery staple";
 
 /// A home of its own with nothing of the tester's environment.
 struct Home(TempDir);
@@ -75,18 +77,6 @@ fn unread(command: &mut Command) -> Output {
     let mut child = command.spawn().expect("because it was built");
     drop(child.stdout.take());
     child.wait_with_output().expect("because it was started")
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-#[track_caller]
-fn ends_with(output: &Output, code: i32, words: &str) {
-    let said = err(output);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(words), "{said}");
-    assert!(!said.contains(PASSWORD) && !said.contains("panicked"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! `devsnap forget` as a person runs it, over snapshots of years gone by.
 #![allow(missing_docs)]
+#[allow(dead_code)]
+mod said;
+
 use devsnap_backends::{Credentials, Location};
 use devsnap_engine::backend::{ObjectKey, ObjectKind, path_of};
 use devsnap_engine::interrupt::Interrupt;
@@ -9,6 +12,7 @@ use devsnap_engine::snapshot::{Completeness, Named, Origin, Snapshot};
 use devsnap_testkit::TestRepository;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
+use said::{PASSWORD, ends_with, err};
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs;
@@ -84,7 +88,7 @@ impl Home {
         command.args(words).stdin(Stdio::null()).env_clear().env("TZ", "UTC");
         command.env("HOME", self.folder.path());
         command.env("DEVSNAP_REPOSITORY", self.folder.path().join("repository"));
-        command.env("DEVSNAP_PASSWORD", "correct horse battery staple");
+        command.env("DEVSNAP_PASSWORD", PASSWORD);
         command.output().expect("because it was built")
     }
 
@@ -110,17 +114,6 @@ impl Home {
 
 fn folder(path: &str) -> Origin {
     Origin::Folder { host: "desk".to_owned(), path: path.as_bytes().to_vec() }
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-#[track_caller]
-fn ends_with(output: &Output, code: i32, words: &str) {
-    let said = err(output);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(words) && !said.contains("panicked"), "{said}");
 }
 
 fn days_of(from: Date, until: Date) -> impl Iterator<Item = Date> {

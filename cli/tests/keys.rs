@@ -1,5 +1,9 @@
 //! Keys as a person changes them: who gets in afterwards, and what each change says of itself.
 #![allow(missing_docs)]
+#[allow(dead_code)]
+mod said;
+
+use said::{ends_with, err};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -75,18 +79,6 @@ impl World {
             "kept\n"
         );
     }
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-#[track_caller]
-fn ends_with(output: &Output, code: i32, words: &str) {
-    let said = err(output);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(words), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::fixed::{object_of, signed};
 use crate::memory::Shelf;
 use crate::pack;
 use devsnap_engine::backend::{ObjectKey, ObjectKind};
-use devsnap_engine::codec::{Decoder, put_varint};
+use devsnap_engine::codec::{Decoder, put_bytes, put_varint};
 use devsnap_engine::error::ErrorKind;
 use devsnap_engine::id::SessionId;
 use devsnap_engine::pack::{HEADER_LEN, PackKind, TRAILER_LEN};
@@ -29,18 +29,31 @@ fn opened() -> MutexGuard<'static, Opened> {
 }
 
 /// A sweep mark is either a number of packs and as many ids, or an error: what it may condemn is
-/// never taken for safe. Once the sweep is done nobody reads it. Input: what is signed.
+/// never taken for safe. It stands until a `done` is there that was signed under its own name; then
+/// nobody reads it. Input: what is signed behind the name.
 pub fn sweep_mark(data: &[u8]) {
     let Opened { shelf, repository } = &*opened();
     let key = |name: &str| ObjectKey::new(ObjectKind::Gc, name);
-    let mark = object_of(ObjectKind::Gc, &signed("sweep mark", data));
-    shelf.replace_all(ObjectKind::Gc, vec![(key("7f3a.mark"), mark.clone())]);
-    let read = repository.bring_level().map(drop).map_err(|e| e.kind());
+    let named = |name: &str, body: &[u8]| {
+        let mut bytes = Vec::new();
+        put_bytes(&mut bytes, name.as_bytes());
+        bytes.extend_from_slice(body);
+        object_of(ObjectKind::Gc, &signed("sweep mark", &bytes))
+    };
+    let read_with = |objects| {
+        shelf.replace_all(ObjectKind::Gc, objects);
+        repository.bring_level().map(drop).map_err(|e| e.kind())
+    };
+    let mark = (key("7f3a.mark"), named("7f3a.mark", data));
     let expected = if is_list_of_packs(data) { Ok(()) } else { Err(ErrorKind::Damaged) };
-    assert_eq!(read, expected);
-    let done = vec![(key("7f3a.mark"), mark), (key("7f3a.done"), data.to_vec())];
-    shelf.replace_all(ObjectKind::Gc, done);
-    assert!(repository.bring_level().is_ok());
+    assert_eq!(read_with(vec![mark.clone()]), expected);
+    let elsewhere = (key("80.mark"), mark.1.clone());
+    assert_eq!(read_with(vec![elsewhere]), Err(ErrorKind::Damaged), "it is of another sweep");
+    for not_done in [data.to_vec(), named("80.done", &[0]), mark.1.clone()] {
+        assert_eq!(read_with(vec![mark.clone(), (key("7f3a.done"), not_done)]), expected);
+    }
+    let done = (key("7f3a.done"), named("7f3a.done", &[0]));
+    assert_eq!(read_with(vec![mark, done]), Ok(()), "nobody reads it any more");
     shelf.replace_all(ObjectKind::Gc, vec![(key("7f3a.mark"), data.to_vec())]);
     assert!(repository.bring_level().is_err(), "nobody sealed this one");
     shelf.replace_all(ObjectKind::Gc, Vec::new());

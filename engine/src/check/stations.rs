@@ -22,6 +22,8 @@ pub(super) struct StoredPacks<'a> {
 struct Sound {
     /// Read, and not yet in a segment of ours.
     waiting: Vec<IndexedPack>,
+    /// In those.
+    blobs: usize,
     vouched: u64,
 }
 
@@ -52,6 +54,7 @@ impl Sound {
         let packs = self.waiting.len() as u64;
         repository.vouch_for(std::mem::take(&mut self.waiting))?;
         self.vouched += packs;
+        self.blobs = 0;
         Ok(())
     }
 }
@@ -92,9 +95,9 @@ impl Packs for StoredPacks<'_> {
             return Ok(());
         }
         let mut sound = self.sound();
+        sound.blobs += pack.footer.blobs.len();
         sound.waiting.push(pack);
-        let blobs: usize = sound.waiting.iter().map(|pack| pack.footer.blobs.len()).sum();
-        if blobs >= SEGMENT_BLOBS { sound.list(self.repository) } else { Ok(()) }
+        if sound.blobs >= SEGMENT_BLOBS { sound.list(self.repository) } else { Ok(()) }
     }
 
     fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()> {

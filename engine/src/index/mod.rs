@@ -173,6 +173,11 @@ impl Index {
         self.packs.write().unwrap_or_else(PoisonError::into_inner).set_condemned(packs);
     }
 
+    /// Tells of packs that a sweep of this process has decided to delete, beside those.
+    pub fn add_condemned(&self, packs: impl IntoIterator<Item = PackId>) {
+        self.packs.write().unwrap_or_else(PoisonError::into_inner).add_condemned(packs);
+    }
+
     /// Whether what is written must not rely on some pack that is listed.
     pub fn has_unreliable(&self) -> bool {
         self.packs().has_unreliable()

@@ -76,6 +76,10 @@ impl PackList {
         self.condemned = packs;
     }
 
+    pub(super) fn add_condemned(&mut self, packs: impl IntoIterator<Item = PackId>) {
+        self.condemned.extend(packs);
+    }
+
     pub(super) fn set_unsound(&mut self, packs: HashSet<PackId>) {
         self.unsound = packs;
     }

@@ -9,6 +9,7 @@ use crate::pack::BlockEntry;
 use crate::pipeline::{Pipeline, PipelineOptions, StoredBytes};
 use crate::progress::Progress;
 use crate::repository::{Repository, Session};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Sealed bytes of one request.
@@ -23,6 +24,8 @@ pub(super) struct Copier<'a> {
     pub(super) options: &'a PruneOptions,
     pub(super) progress: &'a Arc<dyn Progress>,
     pub(super) interrupt: &'a Interrupt,
+    /// What goes when the copies are there: no copy may be left out because of it.
+    pub(super) condemned: &'a BTreeSet<PackId>,
 }
 
 impl Copier<'_> {
@@ -52,6 +55,7 @@ impl Copier<'_> {
         endangered: &mut Endangered,
     ) -> Result<StoredBytes> {
         self.repository.level_index()?;
+        self.repository.index().add_condemned(self.condemned.iter().copied());
         let scratch = scratch_folder(self.repository)?;
         let pipeline = Pipeline::start(
             self.repository,

@@ -88,14 +88,14 @@ impl Run<'_> {
             interrupt.check()?;
             self.look(roots)?;
             // They go in the end, whatever is listed now.
-            repository.condemn_too(condemned)?;
+            repository.index().add_condemned(condemned.iter().copied());
             let mut endangered = Endangered::find(repository.index(), &mut roots.reach, scratch)?;
             refuse_lost(endangered.lost, endangered.first_lost)?;
             if endangered.count == 0 {
                 return Ok(());
             }
             progress.expect(endangered.count, endangered.bytes);
-            let copier = Copier { repository, options, progress, interrupt };
+            let copier = Copier { repository, options, progress, interrupt, condemned };
             report.stored_bytes += copier.copy(&mut endangered)?.stored;
         }
     }

@@ -204,18 +204,18 @@ impl<'a> Join<'a> {
             self.advance()?;
         }
         let here: &[Spot] = if self.at == Some(id) { &self.spots } else { &[] };
-        // Rather a pack that does not open everywhere than one that is on its way out; and never
-        // one that only a station speaks for, which may not hold what it says, in the place of one
-        // that a full key has written.
+        // One that is on its way out can be copied while it opens, so it comes before one that does not
+        // open everywhere; and last one that only a station speaks for, which may not hold what it
+        // says.
         let rank = |spot: &&Spot| match self.standing(spot) {
             Some(pack) if pack.missing => None,
-            Some(pack) => Some((pack.hearsay, pack.condemned, pack.damaged)),
+            Some(pack) => Some((pack.hearsay, pack.damaged, pack.condemned)),
             None => None,
         };
         let mut ranked: Vec<_> =
             here.iter().filter_map(|spot| Some((rank(&spot)?, spot.pack, *spot))).collect();
         ranked.sort_unstable_by_key(|(rank, pack, _)| (*rank, *pack));
-        let is_sure = matches!(ranked.first(), Some(((false, _, false), ..)));
+        let is_sure = matches!(ranked.first(), Some(((false, false, _), ..)));
         let mut places = ranked.into_iter().map(|(_, _, spot)| spot);
         let best = places.next();
         let also = if is_sure { Vec::new() } else { places.collect() };

@@ -52,14 +52,6 @@ impl Repository {
         Ok(())
     }
 
-    /// As [`note_condemned`](Self::note_condemned), and these packs whatever is listed.
-    pub(crate) fn condemn_too(&self, packs: &BTreeSet<PackId>) -> Result<()> {
-        let mut condemned = gc::condemned(self)?;
-        condemned.extend(packs);
-        self.index().set_condemned(condemned);
-        Ok(())
-    }
-
     /// Fetches segments that are new and drops those that are gone.
     pub(crate) fn level_index(&self) -> Result<Level> {
         let listed = self.list_ids(ObjectKind::IndexSegment)?;
@@ -160,17 +152,10 @@ impl Repository {
     /// # Errors
     ///
     /// What storing meets; the local index could not be written.
-    pub(crate) fn vouch_for(&self, packs: Vec<IndexedPack>) -> Result<()> {
-        let mut packs = packs.into_iter().peekable();
-        while packs.peek().is_some() {
-            let (mut segment, mut blobs) = (IndexSegment::default(), 0);
-            while blobs < SEGMENT_BLOBS
-                && let Some(pack) = packs.next()
-            {
-                blobs += rows_of(&pack);
-                segment.packs.push(pack);
-            }
-            self.put_new_segment(segment)?;
+    pub(crate) fn vouch_for(&self, mut packs: Vec<IndexedPack>) -> Result<()> {
+        while !packs.is_empty() {
+            let packs = fill_segment(&mut packs);
+            self.put_new_segment(IndexSegment { packs, ..IndexSegment::default() })?;
         }
         Ok(())
     }
@@ -304,19 +289,12 @@ impl Repository {
         is_hearsay: bool,
     ) -> Result<()> {
         while !waiting.is_empty() {
-            let mut blobs = 0;
-            let full = waiting.iter().position(|pack| {
-                blobs += rows_of(pack);
-                blobs >= SEGMENT_BLOBS
-            });
-            let rest = waiting.split_off(full.map_or(waiting.len(), |last| last + 1));
-            let packs = std::mem::take(waiting);
+            let packs = fill_segment(waiting);
             let segment = IndexSegment { packs, tombstones: Vec::new(), is_hearsay };
             let put = self.put_segment(&segment);
             if put.is_err() {
-                *waiting = segment.packs;
+                waiting.extend(segment.packs);
             }
-            waiting.extend(rest);
             put?;
         }
         Ok(())
@@ -370,9 +348,16 @@ impl Repository {
     }
 }
 
-/// What a pack adds to a segment: empty blocks take room too.
-fn rows_of(pack: &IndexedPack) -> usize {
-    pack.footer.blobs.len() + pack.footer.blocks.len()
+/// Takes as many packs out as one segment lists.
+fn fill_segment(waiting: &mut Vec<IndexedPack>) -> Vec<IndexedPack> {
+    let mut rows = 0;
+    let full = waiting.iter().position(|pack| {
+        // Empty blocks take room too.
+        rows += pack.footer.blobs.len() + pack.footer.blocks.len();
+        rows >= SEGMENT_BLOBS
+    });
+    let rest = waiting.split_off(full.map_or(waiting.len(), |last| last + 1));
+    std::mem::replace(waiting, rest)
 }
 
 /// An object that tells nothing: it may be anybody's, and must not keep others from working.

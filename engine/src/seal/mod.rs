@@ -14,6 +14,7 @@ mod block;
 mod keys;
 mod object;
 mod recipient;
+mod recovery;
 mod sign;
 mod slot;
 mod writer_key;
@@ -29,9 +30,10 @@ pub use block::{Codec, Compressor, decompress};
 pub use keys::{Keys, RootSecret, random_array};
 pub use object::{OBJECT_HEADER_LEN, code_of, open_object, seal_object};
 pub use recipient::{RecipientPublic, RecipientSecret, SessionKey};
+pub use recovery::RecoveryKey;
 pub use sign::{
     Certificate, SIGNATURE_LEN, Signer, WriterId, WriterRole, open_record, sign_record,
     verify_signature,
 };
-pub use slot::{KdfCost, RECIPIENTS_MAX, RecoveryKey, Slot, SlotKind, SlotSecrets};
+pub use slot::{KdfCost, RECIPIENTS_MAX, Slot, SlotKind, SlotSecrets};
 pub use writer_key::WriterKey;

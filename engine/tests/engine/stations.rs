@@ -2,13 +2,13 @@
 use devsnap_engine::backend::{Backend, Body, ObjectKey, ObjectKind};
 use devsnap_engine::check::{CheckOptions, CheckReport, check};
 use devsnap_engine::error::{ErrorKind, Result};
-use devsnap_engine::id::SnapshotId;
+use devsnap_engine::id::{PackId, SnapshotId};
 use devsnap_engine::index::{IndexSegment, IndexedPack};
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::pack::PackKind;
 use devsnap_engine::progress::{Progress, Silent};
 use devsnap_engine::prune::{MaxUnused, PruneOptions, PruneReport, prune};
-use devsnap_engine::repository::{KeyKind, Keyring, Repository, Unlock};
+use devsnap_engine::repository::{KeyKind, Keyring, Repository, Session, Unlock};
 use devsnap_engine::seal::{RecipientPublic, WriterKey, seal_object, sign_record};
 use devsnap_engine::snapshot::Snapshot;
 use devsnap_testkit::MemoryBackend;
@@ -259,16 +259,12 @@ fn a_station_takes_nothing_away() {
     let folder = phone(10);
     let made = place.here.snapshot(folder.path()).unwrap().named.snapshot;
     let packs = place.memory.list(ObjectKind::DataPack, "");
-    let packs: Vec<devsnap_engine::id::PackId> =
-        packs.map(|pack| pack.unwrap().key.name().parse().unwrap()).collect();
+    let packs: Vec<PackId> = packs.map(|pack| pack.unwrap().key.name().parse().unwrap()).collect();
 
     // A station's own software may be any: it signs a tombstone for everything.
     let keys = station.key.keys(RecipientPublic([9; 32]));
     let tombstones = IndexSegment { tombstones: packs.clone(), ..IndexSegment::default() };
-    let object = tombstones.seal(&keys).unwrap();
-    let name = blake3::hash(&object).to_hex();
-    let key = ObjectKey::new(ObjectKind::IndexSegment, name.as_str());
-    place.memory.put(&key, Body::Bytes(object.into())).unwrap();
+    claim(&place, &station, &tombstones);
     let elsewhere = TestRepository::existing(place.here.backend.clone());
     let repository = elsewhere.open().unwrap();
     assert_eq!(held(&repository, &made).unwrap(), held_by_disk(folder.path()));
@@ -315,11 +311,7 @@ fn what_a_station_says_of_somebody_elses_pack_changes_nothing() {
         let Some(id) = wanted.next() else { break };
         blob.id = id;
     }
-    let keys = station.key.keys(RecipientPublic([9; 32]));
-    let object = IndexSegment { packs: lies, ..IndexSegment::default() }.seal(&keys).unwrap();
-    let name = blake3::hash(&object).to_hex();
-    let key = ObjectKey::new(ObjectKind::IndexSegment, name.as_str());
-    place.memory.put(&key, Body::Bytes(object.into())).unwrap();
+    claim(&place, &station, &IndexSegment { packs: lies, ..IndexSegment::default() });
     assert!(lose_packs_of(&place, bait.session) > 0);
 
     let elsewhere = TestRepository::existing(place.here.backend.clone());
@@ -335,6 +327,15 @@ fn what_a_station_says_of_somebody_elses_pack_changes_nothing() {
     prune_all(&repository).unwrap();
     assert_eq!(held(&repository, &made).unwrap(), held_by_disk(ours.path()));
     assert_eq!(held(&repository, &full).unwrap(), held_by_disk(theirs.path()));
+}
+
+/// Puts a segment in the name of a station, whatever it says.
+fn claim(place: &Place, station: &Station, segment: &IndexSegment) {
+    let keys = station.key.keys(RecipientPublic([9; 32]));
+    let object = segment.seal(&keys).expect("because it is short");
+    let name = blake3::hash(&object).to_hex();
+    let key = ObjectKey::new(ObjectKind::IndexSegment, name.as_str());
+    place.memory.put(&key, Body::Bytes(object.into())).expect("because memory answers");
 }
 
 fn snapshot_id(repository: &Repository, snapshot: &Snapshot) -> SnapshotId {
@@ -411,4 +412,121 @@ fn a_station_whose_packs_do_not_open_is_found_by_an_ordinary_check() {
     let session = theirs.session.short();
     let told = |sentence: &str| sentence.contains(&format!("session {session} of a station"));
     assert!(found.findings.iter().any(|finding| told(&finding.sentence)), "{:?}", found.findings);
+}
+
+#[test]
+fn what_two_stations_say_holds_a_blob_is_both_kept() {
+    // Whichever of them a sweep would take for the place that counts.
+    for first in [true, false] {
+        let place = Place::new();
+        let (hall, attic) = (place.station("hall"), place.station("attic"));
+        let folder = phone(15);
+        let theirs = hall.snapshot(folder.path()).snapshot;
+        let repository = place.here.open().unwrap();
+        let mut lies = packs_of(&repository, &place, &theirs);
+        drop(repository);
+        // The attic says that its own packs hold the same, and they are junk of the right length.
+        for pack in &mut lies {
+            let junk = vec![7; usize::try_from(pack.pack_len).unwrap()];
+            pack.id = PackId::from_bytes(*blake3::hash(&junk).as_bytes());
+            let key = ObjectKey::new(ObjectKind::DataPack, pack.id.to_hex());
+            place.memory.put(&key, Body::Bytes(junk.into())).unwrap();
+        }
+        let lies = IndexSegment { packs: lies, ..IndexSegment::default() };
+        let elsewhere = TestRepository::existing(place.here.backend.clone());
+        // What is levelled first gets the lower numbers.
+        if first {
+            elsewhere.open().unwrap();
+        }
+        claim(&place, &attic, &lies);
+        let repository = elsewhere.open().unwrap();
+        prune_all(&repository).unwrap();
+        drop(repository);
+        let repository = place.here.open().unwrap();
+        let packs = packs_of(&repository, &place, &theirs);
+        assert!(!packs.is_empty(), "what it really stored is there");
+        let sound = checked(&repository, None);
+        assert!(sound.findings.iter().all(|f| !f.sentence.contains("is missing")), "{sound:?}");
+    }
+}
+
+#[test]
+fn a_stations_sound_copy_is_read_and_kept_when_the_full_keys_is_lost() {
+    let place = Place::new();
+    let station = place.station("hall");
+    let folder = phone(16);
+    let theirs = station.snapshot(folder.path()).snapshot;
+    let full = place.here.snapshot(folder.path()).unwrap().named.snapshot;
+    assert!(full.totals.added_bytes > 1 << 20);
+    let repository = place.here.open().unwrap();
+    for pack in packs_of(&repository, &place, &full) {
+        let key = ObjectKey::new(ObjectKind::DataPack, pack.id.to_hex());
+        let mut bytes = place.memory.get_whole(&key, 1 << 30).unwrap().to_vec();
+        bytes[200] ^= 1;
+        place.memory.replace(&key, bytes);
+    }
+    let read = checked(&repository, Some(100));
+    assert!(read.is_damaged(), "the damage is known now");
+    for snapshot in [&full, &theirs] {
+        assert_eq!(held(&repository, snapshot).unwrap(), held_by_disk(folder.path()));
+    }
+    prune_all(&repository).unwrap();
+    for snapshot in [&full, &theirs] {
+        assert_eq!(held(&repository, snapshot).unwrap(), held_by_disk(folder.path()));
+    }
+}
+
+#[test]
+fn no_name_that_a_station_puts_ends_a_session_or_a_sweep_of_somebody_else() {
+    let place = Place::new();
+    let station = place.station("hall");
+    let folder = phone(17);
+    let made = place.here.snapshot(folder.path()).unwrap().named;
+    let repository = place.here.open().unwrap();
+    let running = Session::open(&repository, "running").unwrap();
+    repository.forget(&[made.id], &Interrupt::new()).unwrap();
+    let waiting = prune_all(&repository).unwrap();
+    assert_eq!(waiting.waits_for.iter().map(|open| open.id).collect::<Vec<_>>(), [running.id()]);
+    let packs = place.count(ObjectKind::DataPack);
+
+    // Its own end under another session's name, and nothing at all under the sweep's.
+    let theirs = Session::open(&station.open().unwrap(), "theirs").unwrap();
+    theirs.end().unwrap();
+    let ended = ObjectKey::new(ObjectKind::Session, format!("{}.end", theirs.id()));
+    let ended = place.memory.get_whole(&ended, 1 << 20).unwrap();
+    let forged = ObjectKey::new(ObjectKind::Session, format!("{}.end", running.id()));
+    place.memory.put(&forged, Body::Bytes(ended)).unwrap();
+    let marks: Vec<_> = place.memory.list(ObjectKind::Gc, "").map(|m| m.unwrap().key).collect();
+    for mark in &marks {
+        let done = ObjectKey::new(ObjectKind::Gc, mark.name().replace(".mark", ".done"));
+        place.memory.put(&done, Body::Bytes(Vec::new().into())).unwrap();
+    }
+    assert!(!marks.is_empty());
+    let still = prune_all(&repository).unwrap();
+    assert_eq!(still.waits_for.iter().map(|open| open.id).collect::<Vec<_>>(), [running.id()]);
+    assert_eq!(place.count(ObjectKind::DataPack), packs, "nothing is deleted");
+    assert!(!repository.standing_marks().unwrap().is_empty());
+
+    place.memory.remove(&forged).unwrap();
+    running.end().unwrap();
+    assert!(prune_all(&repository).unwrap().removed_packs > 0);
+    assert!(repository.standing_marks().unwrap().is_empty());
+}
+
+#[test]
+fn objects_of_a_later_format_keep_nobody_from_working() {
+    let place = Place::new();
+    let folder = phone(18);
+    let made = place.here.snapshot(folder.path()).unwrap().named.snapshot;
+    let mut later = place.memory.list(ObjectKind::IndexSegment, "").next().unwrap().unwrap().key;
+    let mut bytes = place.memory.get_whole(&later, 1 << 20).unwrap().to_vec();
+    // The format version stands behind the magic of eight bytes.
+    bytes[8] = 2;
+    later = ObjectKey::new(ObjectKind::IndexSegment, blake3::hash(&bytes).to_hex().as_str());
+    place.memory.put(&later, Body::Bytes(bytes.into())).unwrap();
+    let elsewhere = TestRepository::existing(place.here.backend.clone());
+    let repository = elsewhere.open().unwrap();
+    assert_eq!(held(&repository, &made).unwrap(), held_by_disk(folder.path()));
+    assert!(elsewhere.snapshot(folder.path()).is_ok());
+    assert_eq!(kind(prune_all(&repository)), Some(ErrorKind::TooNew), "it may list anything");
 }

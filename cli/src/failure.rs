@@ -164,7 +164,7 @@ impl From<Error> for Failure {
 fn code_of(kind: ErrorKind) -> ExitCode {
     match kind {
         ErrorKind::Damaged | ErrorKind::RolledBack => ExitCode::Damaged,
-        ErrorKind::WrongPassword => ExitCode::WrongPassword,
+        ErrorKind::WrongPassword | ErrorKind::WrongKey => ExitCode::WrongPassword,
         ErrorKind::NoRepository => ExitCode::NoRepository,
         ErrorKind::NoSpace => ExitCode::NoSpace,
         ErrorKind::Interrupted => ExitCode::Interrupted,
@@ -177,6 +177,10 @@ fn advice_of(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Damaged => "run `devsnap check --read-data` to see what is affected",
         ErrorKind::WrongPassword => {
             "try again; if the password is lost, open with --recovery-key-file"
+        }
+        ErrorKind::WrongKey => {
+            "name this repository's key file with --key-file or DEVSNAP_KEY_FILE; \
+             `devsnap key writer add` makes one"
         }
         ErrorKind::Fenced => "run the same command again; what was stored is found",
         ErrorKind::NotFound => "`devsnap snapshots` and `devsnap ls SNAP` show what is there",

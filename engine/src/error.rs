@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Damaged,
     /// No key in the repository opens with the password given.
     WrongPassword,
+    /// A writer key of another repository, or one that was removed.
+    WrongKey,
     /// A sweeper fenced this run. Run again: what was stored is found.
     Fenced,
     /// The object, snapshot or path asked for is not there.
@@ -53,6 +55,7 @@ impl fmt::Display for ErrorKind {
         f.write_str(match self {
             ErrorKind::Damaged => "stored data is damaged",
             ErrorKind::WrongPassword => "no key opens with this password",
+            ErrorKind::WrongKey => "this writer key does not open it",
             ErrorKind::Fenced => "the run was fenced",
             ErrorKind::NotFound => "not found",
             ErrorKind::NoRepository => "there is no repository",

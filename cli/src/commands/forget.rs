@@ -7,7 +7,7 @@ use crate::report::json;
 use crate::report::text::{Column, own_moment, table, what};
 use devsnap_engine::id::SnapshotId;
 use devsnap_engine::repository::{Repository, Snapshots};
-use devsnap_engine::retention::{Candidate, RetentionPolicy, Verdict};
+use devsnap_engine::retention::{Candidate, GroupKey, RetentionPolicy, Verdict, group_of};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -131,15 +131,21 @@ fn hidden<'a>(snapshots: &'a Snapshots, prefix: &str) -> Option<Chosen<'a>> {
     fitting.next().filter(|_| fitting.next().is_none())
 }
 
-/// Goes on only if every device and folder keeps a snapshot, and a complete one if it has one now.
+/// Goes on only if every device and folder keeps a snapshot of each writer that has one now, and a
+/// complete one if there is one: what a station adds takes the place of nothing.
 fn spare_the_last(snapshots: &Snapshots, chosen: &[Chosen<'_>]) -> Result<(), Failure> {
     let gone: BTreeSet<SnapshotId> = chosen.iter().map(Chosen::id).collect();
     let (going, left): (Vec<_>, Vec<_>) =
         snapshots.named.iter().partition(|named| gone.contains(&named.id));
-    let left: BTreeSet<(Vec<u8>, bool)> =
-        left.iter().map(|n| (n.snapshot.lineage(), n.snapshot.is_complete())).collect();
+    let left: BTreeSet<(GroupKey, bool)> =
+        left.iter().map(|named| (group_of(named), named.snapshot.is_complete())).collect();
     for named in going {
-        let has = |complete| left.contains(&(named.snapshot.lineage(), complete));
+        let (lineage, writer) = group_of(named);
+        let of_others = left.iter().any(|((other, _), _)| *other == lineage);
+        let whose =
+            if of_others { format!(" by writer {}", writer.short()) } else { String::new() };
+        let group = (lineage, writer);
+        let has = |complete| left.contains(&(group.clone(), complete));
         let lost = match named.snapshot.is_complete() {
             _ if !has(true) && !has(false) => "last",
             true if !has(true) => "last complete",
@@ -147,7 +153,10 @@ fn spare_the_last(snapshots: &Snapshots, chosen: &[Chosen<'_>]) -> Result<(), Fa
         };
         return Err(Failure::new(
             ExitCode::Failed,
-            format!("this would forget the {lost} snapshot of {}", what(&named.snapshot.origin)),
+            format!(
+                "this would forget the {lost} snapshot of {}{whose}",
+                what(&named.snapshot.origin)
+            ),
         )
         .hint("nothing was changed; --allow-last forgets it all the same"));
     }

@@ -10,7 +10,7 @@ use crate::report::text::{Column, moment, table};
 use crate::report::{escaped, json};
 use devsnap_engine::node::Time;
 use devsnap_engine::repository::{KeyEntry, KeyKind, Keyring};
-use devsnap_engine::seal::KdfCost;
+use devsnap_engine::seal::{KdfCost, RecoveryKey};
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -122,26 +122,22 @@ fn change_password(session: &Session<'_>, new: &NewPassword) -> Result<(), Failu
 }
 
 fn recovery(session: &Session<'_>) -> Result<(), Failure> {
-    let key = with_keyring(session, None, |keyring, _| Ok(keyring.replace_recovery_key()?))?;
+    with_keyring(session, None, |keyring, _| {
+        keyring.replace_recovery_key(|key| show_recovery(session, key))
+    })?;
+    changed(session, "The old recovery key opens nothing now", COPIES_OPEN, json!({}))
+}
+
+/// While the old one still opens: one of the two is on paper at any moment.
+fn show_recovery(session: &Session<'_>, key: &RecoveryKey) -> Result<(), Failure> {
     let paper = key.to_paper();
     let said = session.report.data(
-        || {
-            json!({
-                "message_type": "summary",
-                "recovery_key": &*paper,
-                "not_revoked": COPIES_OPEN,
-            })
-        },
-        || {
-            let paper = shown(&paper);
-            format!(
-                "The old recovery key opens nothing now.\n\n{paper}\n\n{}",
-                wrapped(COPIES_OPEN)
-            )
-        },
+        || json!({ "message_type": "recovery_key", "recovery_key": &*paper }),
+        || format!("{}\n", shown(&paper)),
     );
-    said.and_then(|()| session.report.flush())
-        .map_err(|failure| unheard(&failure, "run `devsnap key recovery` again"))
+    said.and_then(|()| session.report.flush()).map_err(|failure| {
+        unheard(&failure, "run `devsnap key recovery` again; the old recovery key still opens")
+    })
 }
 
 fn rotate(session: &Session<'_>) -> Result<(), Failure> {

@@ -1,12 +1,16 @@
 //! Which snapshot a run is compared with, and which one it follows.
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::SnapshotId;
+use crate::id::{BlobId, SnapshotId};
 use crate::interrupt::Interrupt;
-use crate::node::{self, Attached, ChunkRef, FileContent};
+use crate::node::{self, Attached, ChunkRef, Content, FileContent};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::snapshot::{Named, Origin};
-use crate::tree::{ListPart, PageRef, walk};
+use crate::tree::{ListPart, ListReader, PageRef, walk};
+use std::collections::HashSet;
+
+/// How many of the newest snapshots are looked through for a parent.
+const NEWEST_TRIED: usize = 3;
 
 /// Where a run stands among the snapshots that are there.
 pub(super) struct Lineage {
@@ -22,8 +26,8 @@ impl Lineage {
     /// Looks through the snapshots.
     ///
     /// Inheriting is reuse: while sweepers have marked packs, or packs are lost, the parent's tree
-    /// is walked, and a parent that needs one of them is not used. Then everything is read anew,
-    /// and stored as far as no sound pack has it.
+    /// is walked, and a parent that needs one of them is not used. When none of the newest will do,
+    /// everything is read anew, and stored as far as no sound pack has it.
     ///
     /// A station's parent is one of its own, if it has kept that one's pages: it reads no others.
     pub(super) fn find(
@@ -49,17 +53,30 @@ impl Lineage {
             .max_by_key(|named| named.snapshot.sequence);
         let (sequence, previous) = last
             .map_or((0, None), |named| (named.snapshot.sequence.saturating_add(1), Some(named.id)));
-        let may_read =
-            |named: &Named| !repository.is_write_only() || named.snapshot.writer == writer;
-        let mut parents = found.named.iter().rev().filter(|n| is_parent(n, origin) && may_read(n));
-        let parent = match parents.next() {
-            Some(named) if is_reliable(repository, named.snapshot.root.as_ref(), interrupt)? => {
-                Some(named.clone())
+        for candidate in candidates(repository, &found.named, origin) {
+            if is_reliable(repository, candidate.snapshot.root.as_ref(), interrupt)? {
+                return Ok(Lineage { parent: Some(candidate.clone()), sequence, previous });
             }
-            _ => None,
-        };
-        Ok(Lineage { parent, sequence, previous })
+        }
+        Ok(Lineage { parent: None, sequence, previous })
     }
+}
+
+/// What may be a parent, the best first: the newest few, and the newest that was written with a full
+/// key. Each may cost a walk through its tree, and a station may date what it writes as it likes.
+fn candidates<'n>(
+    repository: &Repository,
+    named: &'n [Named],
+    origin: &Origin,
+) -> impl Iterator<Item = &'n Named> {
+    let own = repository.keys().signer.writer();
+    let may_read = |named: &Named| !repository.is_write_only() || named.snapshot.writer == own;
+    let fitting: Vec<_> =
+        named.iter().rev().filter(|named| is_parent(named, origin) && may_read(named)).collect();
+    let (newest, older) = fitting.split_at(fitting.len().min(NEWEST_TRIED));
+    let full = |named: &&&Named| repository.config().is_full(named.snapshot.writer);
+    let full = older.iter().find(full).filter(|_| !newest.iter().any(|named| full(&named)));
+    newest.iter().chain(full).copied().collect::<Vec<_>>().into_iter()
 }
 
 /// A folder's incomplete snapshot is a parent like any other: what it lacks is read again. A
@@ -93,12 +110,12 @@ pub(super) fn is_reliable(
         index.locate_reliable(&id)?.map(|_| ()).ok_or_else(lost)
     };
     let is_loss = |e: &Error| match e.kind() {
-        ErrorKind::NotFound | ErrorKind::Damaged => true,
+        ErrorKind::NotFound | ErrorKind::Damaged | ErrorKind::TooNew => true,
         // A page that a station has not kept.
         ErrorKind::Denied => repository.is_write_only(),
         _ => false,
     };
-    let mut pages = Vec::new();
+    let (mut pages, mut lists) = (Vec::new(), HashSet::new());
     let walked = walk(
         repository,
         root,
@@ -114,7 +131,7 @@ pub(super) fn is_reliable(
                 _ => None,
             });
             for content in attached.chain([&node.content]) {
-                need_content(repository, content, &need)?;
+                need_content(repository, content, &mut lists, &need)?;
             }
             Ok(())
         },
@@ -128,18 +145,25 @@ pub(super) fn is_reliable(
     Ok(reliable)
 }
 
+/// `lists` are the pages of lists that were looked into: one may be named any number of times.
 fn need_content(
     repository: &Repository,
     content: &FileContent,
-    need: &impl Fn(crate::id::BlobId) -> Result<()>,
+    lists: &mut HashSet<BlobId>,
+    need: &impl Fn(BlobId) -> Result<()>,
 ) -> Result<()> {
-    if content.content == crate::node::Content::Missing {
-        return Ok(());
-    }
-    for part in repository.parts(content) {
-        match part? {
-            ListPart::Page(id) | ListPart::Chunk(ChunkRef { id, .. }) => need(id)?,
+    match content.content {
+        Content::Missing | Content::Empty | Content::Inline(_) => Ok(()),
+        Content::Chunks(ref chunks) => chunks.iter().try_for_each(|chunk| need(chunk.id)),
+        Content::List { root, depth } => {
+            let mut list = ListReader::new(repository.clone(), root, depth, content.len);
+            while let Some(part) = list.next() {
+                match part? {
+                    ListPart::Page(id) if !lists.insert(id) => list.pass(),
+                    ListPart::Page(id) | ListPart::Chunk(ChunkRef { id, .. }) => need(id)?,
+                }
+            }
+            Ok(())
         }
     }
-    Ok(())
 }

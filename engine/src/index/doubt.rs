@@ -6,7 +6,7 @@
 use super::tables::META;
 use super::{Index, local, redb_failed};
 use crate::error::Result;
-use crate::id::PackId;
+use crate::id::{BlobId, PackId};
 use redb::ReadOnlyTable;
 use std::collections::HashSet;
 use std::sync::PoisonError;
@@ -62,6 +62,21 @@ impl Index {
         doubts.missing.insert(*pack);
         let all = doubts.all();
         self.packs.write().unwrap_or_else(PoisonError::into_inner).set_unsound(all);
+    }
+
+    /// Whether a pack that is not lost has a blob, sound or not.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be read.
+    pub fn is_there(&self, id: &BlobId) -> Result<bool> {
+        let mut spots = self.spots_in_file(id)?;
+        spots.extend(self.claims().stored(id));
+        // In the order in which the others take them.
+        let doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+        let packs = self.packs();
+        let mut holders = spots.iter().filter_map(|spot| packs.counted(spot.pack));
+        Ok(holders.any(|pack| !doubts.is_missing(&pack.id)))
     }
 
     /// Remembers that bytes of `pack` did not open, or (`is_damaged` false) that all of them did.

@@ -164,8 +164,9 @@ impl Run<'_> {
             )));
         }
         let damaged = self.level()?;
-        if !damaged.is_empty() {
-            // Tombstones may be among what is lost: packs that are gone must not pass for stored.
+        if !damaged.is_empty() || !snapshots.unconfirmed.is_empty() {
+            // Tombstones may be among what is lost, and a run that never ended may name what it likes:
+            // packs that are gone must not pass for stored.
             self.repository.note_missing_packs()?;
         }
         let known = roots.damaged_segments.get_or_insert_with(|| damaged.clone());

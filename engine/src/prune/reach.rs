@@ -36,7 +36,7 @@ pub(super) struct Reach {
 pub(super) enum Gaps {
     /// What hangs from them is unknown, and so is what may go: an error.
     Refused,
-    /// What is left of the tree counts.
+    /// What is left of the tree counts: whoever names what was never stored stops nobody.
     Passed,
 }
 
@@ -159,9 +159,7 @@ impl Walk<'_> {
             for found in self.read(level, &batch) {
                 self.take(level, found?)?;
             }
-            for id in &batch {
-                self.ids.push(*id.as_bytes())?;
-            }
+            batch.iter().try_for_each(|id| self.keep(id))?;
             self.progress.advance(batch.len() as u64, 0);
         }
     }
@@ -187,7 +185,15 @@ impl Walk<'_> {
         for (level, page) in found.lists {
             self.place(Level::List(level), page)?;
         }
-        found.chunks.iter().try_for_each(|id| self.ids.push(*id.as_bytes()))
+        found.chunks.iter().try_for_each(|id| self.keep(id))
+    }
+
+    /// What lies nowhere cannot be kept; whether that is damage depends on who names it.
+    fn keep(&mut self, id: &BlobId) -> Result<()> {
+        if self.gaps == Gaps::Passed && !self.repository.index().is_there(id)? {
+            return Ok(());
+        }
+        self.ids.push(*id.as_bytes())
     }
 }
 

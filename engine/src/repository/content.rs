@@ -10,30 +10,21 @@ use std::io::{self, Read};
 /// Chunks of a content, in order.
 pub type Chunks = Box<dyn Iterator<Item = Result<ChunkRef>> + Send>;
 
-/// Chunks and pages of a content, in order.
-pub type Parts = Box<dyn Iterator<Item = Result<ListPart>> + Send>;
-
 impl Repository {
     /// The chunks of a content in order: none when it is empty or stands in its node.
     ///
     /// An error item for a content that is missing, or a list that cannot be read.
     pub fn chunks(&self, content: &FileContent) -> Chunks {
-        Box::new(self.parts(content).filter_map(|part| match part {
-            Ok(ListPart::Chunk(chunk)) => Some(Ok(chunk)),
-            Ok(ListPart::Page(_)) => None,
-            Err(e) => Some(Err(e)),
-        }))
-    }
-
-    /// As [`chunks`](Self::chunks), with the pages of a list.
-    pub fn parts(&self, content: &FileContent) -> Parts {
         match &content.content {
             Content::Empty | Content::Inline(_) => Box::new(std::iter::empty()),
-            Content::Chunks(chunks) => {
-                Box::new(chunks.clone().into_iter().map(|chunk| Ok(ListPart::Chunk(chunk))))
-            }
+            Content::Chunks(chunks) => Box::new(chunks.clone().into_iter().map(Ok)),
             Content::List { root, depth } => {
-                Box::new(ListReader::new(self.clone(), *root, *depth, content.len))
+                let list = ListReader::new(self.clone(), *root, *depth, content.len);
+                Box::new(list.filter_map(|part| match part {
+                    Ok(ListPart::Chunk(chunk)) => Some(Ok(chunk)),
+                    Ok(ListPart::Page(_)) => None,
+                    Err(e) => Some(Err(e)),
+                }))
             }
             Content::Missing => {
                 let missing = Error::new(ErrorKind::NotFound, "reading a content")

@@ -123,40 +123,50 @@ impl<'a> Keyring<'a> {
     /// # Errors
     ///
     /// [`Conflict`](ErrorKind::Conflict) when somebody else changed the keys at the same time;
-    /// [`Invalid`](ErrorKind::Invalid) for a label over 200 bytes or too many keys; what storing
-    /// meets. The same holds for every other change.
+    /// [`Invalid`](ErrorKind::Invalid) for a label over 200 bytes, too many keys, or a password of
+    /// another key, which would still open when one of the two is removed; what storing meets. The
+    /// same holds for every other change.
     pub fn add_password(
         &mut self,
         password: &[u8],
         cost: KdfCost,
         label: &str,
     ) -> Result<WriterId> {
+        self.refuse_used(password, None, "adding a password")?;
         let secrets = self.secrets.for_another()?;
         let slot = Slot::for_password(self.repository(), password, cost, &secrets)?;
         self.add_slot(slot, &secrets, label)
     }
 
-    /// Makes a new recovery key in the place of the old ones, which open nothing from now on. It is
-    /// kept nowhere.
+    /// Makes a new recovery key in the place of the old ones, which open nothing afterwards. It is
+    /// kept nowhere: `show` shows it to a person, while the old ones still open. When it fails, the
+    /// new one is taken back.
     ///
     /// # Errors
     ///
-    /// As [`add_password`](Self::add_password).
-    pub fn replace_recovery_key(&mut self) -> Result<RecoveryKey> {
+    /// As [`add_password`](Self::add_password), and what `show` fails with.
+    pub fn replace_recovery_key<E: From<Error>>(
+        &mut self,
+        show: impl FnOnce(&RecoveryKey) -> Result<(), E>,
+    ) -> Result<(), E> {
         let key = RecoveryKey::generate()?;
         let secrets = self.secrets.for_another()?;
         let slot = Slot::for_recovery(self.repository(), &key, &secrets)?;
+        let new = self.add_slot(slot, &secrets, "")?;
+        if let Err(error) = show(&key) {
+            if let Err(left) = self.remove(new) {
+                self.progress.warn(&format!(
+                    "a recovery key that nobody has seen could not be removed: {left}"
+                ));
+            }
+            return Err(error);
+        }
         let (mut slots, mut config) = (self.slots.clone(), self.config.clone());
-        let (old, kept): (Vec<_>, Vec<_>) =
-            slots.into_iter().partition(|slot| slot.kind == SlotKind::Recovery);
-        for slot in &old {
+        let is_old = |slot: &Slot| slot.kind == SlotKind::Recovery && slot.writer() != new;
+        for slot in slots.extract_if(.., |slot| is_old(slot)) {
             retire(&mut config, slot.writer());
         }
-        slots = kept;
-        slots.push(slot);
-        config.writers.push(full_writer(self.repository(), &secrets, ""));
-        self.store(slots, config)?;
-        Ok(key)
+        Ok(self.store(slots, config)?)
     }
 
     /// Wraps the secrets of the password that the keys were opened with in another password.
@@ -167,6 +177,7 @@ impl<'a> Keyring<'a> {
     /// opened with the recovery key.
     pub fn change_password(&mut self, password: &[u8], cost: KdfCost) -> Result<()> {
         let current = self.current();
+        self.refuse_used(password, Some(current), "changing the password")?;
         let mut slots = self.slots.clone();
         let slot = slots.iter_mut().find(|slot| slot.writer() == current);
         match slot {
@@ -250,6 +261,21 @@ impl<'a> Keyring<'a> {
             is_retired: false,
         });
         self.store(self.slots.clone(), config)
+    }
+
+    /// Refuses a password that opens a slot already, but for that of `own`. Costs one Argon2id for
+    /// each slot that has a password.
+    fn refuse_used(&self, password: &[u8], own: Option<WriterId>, doing: &str) -> Result<()> {
+        let with_password = self.slots.iter().filter(|slot| slot.kind != SlotKind::Recovery);
+        let mut others = with_password.filter(|slot| Some(slot.writer()) != own);
+        match others.find(|slot| slot.open(self.repository(), password).is_ok()) {
+            None => Ok(()),
+            Some(slot) => {
+                let key = slot.writer().short();
+                Err(Error::new(ErrorKind::Invalid, doing)
+                    .because(format!("the key {key} has it already: choose another")))
+            }
+        }
     }
 
     fn current(&self) -> WriterId {

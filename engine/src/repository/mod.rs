@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 pub use config::{RepositoryConfig, Unlock, Writer};
-pub use content::{Chunks, Parts};
+pub use content::Chunks;
 pub use gc::SweepMark;
 pub use keyring::{KeyEntry, KeyKind, Keyring};
 pub use level::Level;
@@ -148,7 +148,7 @@ impl Repository {
     /// - [`TooNew`](ErrorKind::TooNew): written by a later format version.
     /// - [`Damaged`](ErrorKind::Damaged): no config can be read, or a sweep mark cannot.
     /// - [`RolledBack`](ErrorKind::RolledBack): its keys are older than what this computer has seen.
-    /// - [`Denied`](ErrorKind::Denied): the station's key was removed.
+    /// - [`WrongKey`](ErrorKind::WrongKey): the station's key was removed, or is of another repository.
     /// - what reading the storage and this computer's disk meets.
     pub fn open(
         backend: Box<dyn Backend>,

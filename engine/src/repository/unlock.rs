@@ -54,6 +54,11 @@ fn open_listed(
     for name in listed.by_precedence() {
         let (copies, unreadable) = configs::read(backend, name);
         if let Some(error) = unreadable {
+            // What it says cannot be known yet, and an older one may open with a key that it took
+            // away. What is damaged stays so: then the next one is all there is.
+            if copies.is_empty() && error.kind() != ErrorKind::Damaged {
+                return Err(error);
+            }
             if !copies.is_empty() {
                 let number = name.number;
                 progress.warn(&format!("one copy of config {number} cannot be read: {error}"));
@@ -121,12 +126,12 @@ fn open_stored(stored: StoredConfig, unlock: &Unlock<'_>, cache_folder: PathBuf)
     let role = if full.is_some() { WriterRole::Full } else { WriterRole::Station };
     match config.writer_by_id(keys.signer.writer()) {
         Some(writer) if writer.is_retired => {
-            return Err(Error::new(ErrorKind::Denied, "opening the repository")
+            return Err(Error::new(ErrorKind::WrongKey, "opening the repository")
                 .because("this key was removed"));
         }
         Some(writer) if writer.certificate.role == role => {}
         _ if full.is_none() => {
-            return Err(Error::new(ErrorKind::Denied, "opening the repository")
+            return Err(Error::new(ErrorKind::WrongKey, "opening the repository")
                 .because("the repository does not know this writer key"));
         }
         _ => {
@@ -141,7 +146,7 @@ fn open_stored(stored: StoredConfig, unlock: &Unlock<'_>, cache_folder: PathBuf)
 /// The root's signature vouches for the config, and with it for whom sessions are sealed to.
 fn open_as_station(stored: &StoredConfig, key: &WriterKey) -> Result<(Keys, RepositoryConfig)> {
     if stored.repository != key.repository() {
-        return Err(Error::new(ErrorKind::WrongPassword, "opening the repository")
+        return Err(Error::new(ErrorKind::WrongKey, "opening the repository")
             .because("the writer key is for another repository"));
     }
     // Nothing is sealed before the config has said to whom.

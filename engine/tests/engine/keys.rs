@@ -1,6 +1,6 @@
 //! Who may do what: passwords, recovery keys, rotation, and changes that meet or are cut off.
 use devsnap_engine::backend::{
-    Backend, BackendError, Body, Listing, ObjectInfo, ObjectKey, ObjectKind,
+    Backend, BackendError, BackendErrorKind, Body, Listing, ObjectInfo, ObjectKey, ObjectKind,
 };
 use devsnap_engine::chunker::ChunkerParams;
 use devsnap_engine::error::{Error, ErrorKind, Result};
@@ -10,7 +10,7 @@ use devsnap_engine::repository::{InitOptions, KeyKind, Keyring, Repository, Unlo
 use devsnap_engine::seal::{KdfCost, RecoveryKey};
 use devsnap_engine::tree::TreeParams;
 use devsnap_testkit::test_repository::{held, held_by_disk, snapshot};
-use devsnap_testkit::{CrashBackend, InFlight, MemoryBackend};
+use devsnap_testkit::{Call, CrashBackend, Effect, FaultBackend, InFlight, MemoryBackend, When};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
@@ -135,6 +135,55 @@ fn a_changed_password_opens_what_the_old_one_opened() {
     assert!(opens(&*backend, b"found"));
 }
 
+/// A new recovery key, which was seen.
+fn new_recovery_key(backend: &dyn Backend) -> Result<RecoveryKey> {
+    let mut paper = None;
+    change(backend, &FIRST, |keys| {
+        keys.replace_recovery_key(|key| {
+            paper = Some(key.to_paper());
+            Ok(())
+        })
+    })?;
+    let paper = paper.expect("because it was shown");
+    Ok(RecoveryKey::from_paper(&paper).expect("because it is on paper"))
+}
+
+fn opens_with(backend: &dyn Backend, key: &RecoveryKey) -> bool {
+    change(backend, &Unlock::Recovery(key), |_| Ok(())).is_ok()
+}
+
+#[test]
+fn a_recovery_key_that_nobody_saw_leaves_the_old_one() {
+    let (backend, old) = made();
+    let mut unseen = None;
+    let failed: Result<()> = change(&*backend, &FIRST, |keys| {
+        keys.replace_recovery_key(|key| {
+            assert!(opens_with(&*backend, &old), "the old one opens until the new one is seen");
+            unseen = Some(key.to_paper());
+            Err(Error::new(ErrorKind::LocalDisk, "printing"))
+        })
+    });
+    assert_eq!(kind(failed), Some(ErrorKind::LocalDisk));
+    assert!(opens_with(&*backend, &old));
+    let unseen = RecoveryKey::from_paper(&unseen.unwrap()).unwrap();
+    assert!(!opens_with(&*backend, &unseen));
+}
+
+#[test]
+fn a_password_is_that_of_one_key_alone() {
+    let (backend, _) = made();
+    change(&*backend, &FIRST, |k| k.add_password(b"second", KdfCost::CHEAP, "")).unwrap();
+    for used in [&b"first"[..], b"second"] {
+        let again = change(&*backend, &FIRST, |k| k.add_password(used, KdfCost::CHEAP, ""));
+        assert_eq!(kind(again), Some(ErrorKind::Invalid));
+    }
+    let change_to =
+        |password| change(&*backend, &FIRST, |k| k.change_password(password, KdfCost::CHEAP));
+    assert_eq!(kind(change_to(b"second")), Some(ErrorKind::Invalid));
+    change_to(b"first").unwrap();
+    change_to(b"third").unwrap();
+}
+
 #[test]
 fn a_new_recovery_key_alone_restores_everything_on_another_computer() {
     let (backend, old) = made();
@@ -145,7 +194,7 @@ fn a_new_recovery_key_alone_restores_everything_on_another_computer() {
         snapshot(&repository, here.path(), &Interrupt::new()).unwrap().named.snapshot
     };
     change(&*backend, &FIRST, |keys| keys.rotate()).unwrap();
-    let new = change(&*backend, &FIRST, |keys| keys.replace_recovery_key()).unwrap();
+    let new = new_recovery_key(&*backend).unwrap();
     let cache = cache();
     let refused = open(&backend, &Unlock::Recovery(&old), cache.path());
     assert_eq!(kind(refused), Some(ErrorKind::WrongPassword));
@@ -369,13 +418,28 @@ fn a_config_whose_copy_is_lost_is_still_the_one_in_force() {
 }
 
 #[test]
+fn while_the_newest_config_cannot_be_read_no_older_one_opens() {
+    let (objects, _) = made();
+    let backend = FaultBackend::new(objects, 1);
+    let refused = Effect::Refused(BackendErrorKind::Unreachable);
+    backend.fail(Call::Remove, When::From(1), refused);
+    change(&backend, &FIRST, |keys| keys.change_password(b"other", KdfCost::CHEAP)).unwrap();
+    assert_eq!(configs(&backend).len(), 4, "the older one could not be removed");
+    for nth in [1, 2] {
+        backend.fail(Call::Get, When::Nth(nth), refused);
+    }
+    assert_eq!(kind(change(&backend, &FIRST, |_| Ok(()))), Some(ErrorKind::Unreachable));
+    assert_eq!(kind(change(&backend, &FIRST, |_| Ok(()))), Some(ErrorKind::WrongPassword));
+}
+
+#[test]
 fn there_is_an_end_to_how_many_keys_there_are() {
     let (backend, _) = made();
     change(&*backend, &FIRST, |keys| {
         let long = keys.add_password(b"x", KdfCost::CHEAP, &"x".repeat(201));
         assert_eq!(kind(long), Some(ErrorKind::Invalid));
         for n in 2..64 {
-            keys.add_password(b"x", KdfCost::CHEAP, &n.to_string())?;
+            keys.add_password(format!("x{n}").as_bytes(), KdfCost::CHEAP, &n.to_string())?;
         }
         let one_more = keys.add_password(b"x", KdfCost::CHEAP, "");
         assert_eq!(kind(one_more), Some(ErrorKind::Invalid));

@@ -108,6 +108,21 @@ fn a_station_adds_snapshots_and_the_password_restores_them() {
 }
 
 #[test]
+fn a_full_key_continues_from_its_own_behind_any_number_of_a_stations() {
+    let place = Place::new();
+    let folder = phone(21);
+    let own = place.here.snapshot(folder.path()).unwrap().named;
+    let station = place.station("hall");
+    for day in 0..5 {
+        std::fs::write(folder.path().join("day"), day.to_string().repeat(5000)).unwrap();
+        station.snapshot(folder.path());
+    }
+    let next = place.here.snapshot(folder.path()).unwrap().named.snapshot;
+    assert_eq!(next.parent, Some(own.id));
+    assert!(next.totals.new == 1 && next.totals.removed == 0, "{:?}", next.totals);
+}
+
+#[test]
 fn without_what_it_kept_a_station_runs_in_full_and_stores_nothing_twice() {
     let place = Place::new();
     let mut station = place.station("hall");
@@ -153,7 +168,7 @@ fn a_removed_station_writes_no_more_and_what_it_wrote_stays() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(kind(station.open().map(drop)), Some(ErrorKind::Denied));
+    assert_eq!(kind(station.open().map(drop)), Some(ErrorKind::WrongKey));
     let repository = place.here.open().unwrap();
     assert_eq!(held(&repository, &made).unwrap(), held_by_disk(folder.path()));
 }
@@ -176,11 +191,11 @@ fn a_station_seals_to_the_recipient_that_the_config_names() {
 fn a_key_that_nobody_certified_or_of_another_repository_is_refused() {
     let (place, elsewhere) = (Place::new(), Place::new());
     let stranger = Station { memory: place.memory.clone(), ..elsewhere.station("hall") };
-    assert_eq!(kind(stranger.open().map(drop)), Some(ErrorKind::WrongPassword));
+    assert_eq!(kind(stranger.open().map(drop)), Some(ErrorKind::WrongKey));
     let key = place.with_keys(|keys| keys.new_station_key()).unwrap();
     let cache = tempfile::tempdir().unwrap();
     let unknown = Station { key, cache, memory: place.memory.clone() };
-    assert_eq!(kind(unknown.open().map(drop)), Some(ErrorKind::Denied));
+    assert_eq!(kind(unknown.open().map(drop)), Some(ErrorKind::WrongKey));
 }
 
 /// Every pack that this snapshot's session stored goes.
@@ -476,6 +491,26 @@ fn a_stations_sound_copy_is_read_and_kept_when_the_full_keys_is_lost() {
     for snapshot in [&full, &theirs] {
         assert_eq!(held(&repository, snapshot).unwrap(), held_by_disk(folder.path()));
     }
+}
+
+#[test]
+fn what_a_run_names_that_never_ends_and_was_never_stored_stops_no_sweep() {
+    let place = Place::new();
+    let folder = phone(31);
+    let own = place.here.snapshot(folder.path()).unwrap().named.snapshot;
+    let station = place.station("hall");
+    let taken = station.snapshot(phone(32).path());
+    let theirs = station.open().unwrap();
+    let session = Session::open(&theirs, "never ends").unwrap();
+    theirs.put_snapshot(&Snapshot { session: session.id(), ..taken.snapshot.clone() }).unwrap();
+    let repository = place.here.open().unwrap();
+    repository.forget(&[taken.id], &Interrupt::new()).unwrap();
+    assert!(lose_packs_of(&place, taken.snapshot.session) > 1);
+
+    let report = prune_all(&place.here.open().unwrap()).unwrap();
+    assert_eq!((report.snapshots, report.unfinished), (1, 1));
+    let elsewhere = TestRepository::existing(place.memory.clone());
+    assert_eq!(held(&elsewhere.open().unwrap(), &own).unwrap(), held_by_disk(folder.path()));
 }
 
 #[test]

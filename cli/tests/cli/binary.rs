@@ -1,10 +1,6 @@
 //! The program as a person runs it: its words, its exit codes, what it keeps to itself.
-#![allow(missing_docs)]
-#[allow(dead_code)]
-mod said;
-
+use crate::program::{PASSWORD, ends_with, err, objects_of, program, said_by, unread};
 use devsnap_testkit::backup_set::{BackupSetFixture, UDID};
-use said::{PASSWORD, ends_with, err};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -41,11 +37,7 @@ impl Home {
 
     /// With no password in sight.
     fn bare(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_devsnap"));
-        command.args(words).current_dir(self.0.path()).stdin(Stdio::null()).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", self.0.path()).env("DEVSNAP_REPOSITORY", self.at("repository"));
-        command
+        program(self.0.path(), self.at("repository"), words)
     }
 
     fn run(&self, words: &[&str]) -> Output {
@@ -57,26 +49,16 @@ impl Home {
 
     /// Standard output of a command that must end well.
     fn done(&self, words: &[&str]) -> String {
-        let output = self.run(words);
-        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", err(&output));
-        assert!(!String::from_utf8_lossy(&output.stdout).contains(PASSWORD));
-        String::from_utf8(output.stdout).expect("because the test prepared it")
+        let said = said_by(self.run(words));
+        assert!(!said.contains(PASSWORD));
+        said
     }
 
-    /// One JSON object per line, or it fails.
+    /// Whether it ends well or not.
     fn json(&self, words: &[&str]) -> Vec<serde_json::Value> {
         let output = self.run(&[words, &["--json", "--no-progress"]].concat());
-        let lines = String::from_utf8(output.stdout).expect("because the test prepared it");
-        lines.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+        objects_of(&String::from_utf8(output.stdout).expect("because it prints text"))
     }
-}
-
-/// Runs with a standard output that nobody reads.
-fn unread(command: &mut Command) -> Output {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("because it was built");
-    drop(child.stdout.take());
-    child.wait_with_output().expect("because it was started")
 }
 
 #[test]

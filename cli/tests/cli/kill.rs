@@ -2,8 +2,8 @@
 //!
 //! Eight kills by default; as many as `DEVSNAP_KILLS` says for a long run, from the seed
 //! `DEVSNAP_KILLS_SEED`:
-//! `DEVSNAP_KILLS=1000 cargo test -p devsnap --release --test kill -- --nocapture`
-#![allow(missing_docs)]
+//! `DEVSNAP_KILLS=1000 cargo test -p devsnap --release --test cli kill -- --nocapture`
+use crate::program::{objects_of, program, said_by};
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{Held, held_by_disk};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,19 +48,14 @@ impl Scene {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_devsnap"));
-        command.args(words).current_dir(self.home.path()).stdin(Stdio::null()).env_clear();
-        command.env("HOME", self.home.path()).env("DEVSNAP_REPOSITORY", self.at("repository"));
+        let mut command = program(self.home.path(), self.at("repository"), words);
         command.env("DEVSNAP_PASSWORD_FILE", self.at("password"));
         command
     }
 
     /// Standard output of a command that must end well.
     fn done(&mut self, words: &[&str]) -> String {
-        let output = self.command(words).output().expect("because it was built");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{words:?}: {said}");
-        String::from_utf8(output.stdout).expect("because it is text")
+        said_by(self.command(words).output().expect("because it was built"))
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -98,11 +93,8 @@ impl Scene {
     }
 
     fn ids(&mut self) -> BTreeSet<String> {
-        let lines = self.done(&["snapshots", "--json", "--no-progress"]);
-        let lines = lines.lines().map(|line| {
-            serde_json::from_str::<serde_json::Value>(line).expect("because it is JSON")
-        });
-        lines
+        objects_of(&self.done(&["snapshots", "--json", "--no-progress"]))
+            .into_iter()
             .filter(|line| line["message_type"] == "snapshot")
             .map(|line| line["id"].as_str().expect("because it has an id").to_owned())
             .collect()

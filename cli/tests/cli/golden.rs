@@ -2,7 +2,7 @@
 //!
 //! `golden/make` made them, and tells what is in them. They are never made again: a change that cannot
 //! read them is a new format version, not a reason to touch them.
-#![allow(missing_docs)]
+use crate::program::{program, said_by};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use tempfile::TempDir;
 
 /// A copy of a golden repository, and a computer that never saw it.
@@ -40,9 +40,8 @@ impl Golden {
     }
 
     fn run(&self, with: &With<'_>, words: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_devsnap"));
-        command.stdin(Stdio::null()).env_clear().env("TZ", "UTC").env("HOME", self.home.path());
-        command.env("DEVSNAP_REPOSITORY", self.home.path().join("repository"));
+        let home = self.home.path();
+        let mut command = program(home, home.join("repository"), words);
         match with {
             With::Password(password) => drop(command.env("DEVSNAP_PASSWORD", password)),
             With::Recovery => {
@@ -53,14 +52,12 @@ impl Golden {
                 command.arg("--key-file").arg(self.version.join("hall.key"));
             }
         }
-        command.args(words).output().expect("because it was built")
+        command.output().expect("because it was built")
     }
 
     fn done(&self, with: &With<'_>, words: &[&str]) -> String {
-        let output = self.run(with, words);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{}: {words:?}: {said}", self.version.display());
-        String::from_utf8(output.stdout).expect("because it prints text")
+        println!("{}: {words:?}", self.version.display());
+        said_by(self.run(with, words))
     }
 
     /// The tags of its snapshots, and the lines that tell what each of them holds.

@@ -1,8 +1,5 @@
 //! `devsnap forget` as a person runs it, over snapshots of years gone by.
-#![allow(missing_docs)]
-#[allow(dead_code)]
-mod said;
-
+use crate::program::{PASSWORD, ends_with, objects_of, program, said_by};
 use devsnap_backends::{Credentials, Location};
 use devsnap_engine::backend::{ObjectKey, ObjectKind, path_of};
 use devsnap_engine::interrupt::Interrupt;
@@ -12,12 +9,11 @@ use devsnap_engine::snapshot::{Completeness, Named, Origin, Snapshot};
 use devsnap_testkit::TestRepository;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
-use said::{PASSWORD, ends_with, err};
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -84,23 +80,17 @@ impl Home {
     }
 
     fn run(&self, words: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_devsnap"));
-        command.args(words).stdin(Stdio::null()).env_clear().env("TZ", "UTC");
-        command.env("HOME", self.folder.path());
-        command.env("DEVSNAP_REPOSITORY", self.folder.path().join("repository"));
-        command.env("DEVSNAP_PASSWORD", PASSWORD);
-        command.output().expect("because it was built")
+        let home = self.folder.path();
+        let mut command = program(home, home.join("repository"), words);
+        command.env("DEVSNAP_PASSWORD", PASSWORD).output().expect("because it was built")
     }
 
     fn done(&self, words: &[&str]) -> String {
-        let output = self.run(words);
-        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", err(&output));
-        String::from_utf8(output.stdout).expect("because it prints text")
+        said_by(self.run(words))
     }
 
     fn json(&self, words: &[&str]) -> Vec<Value> {
-        let said = self.done(&[words, &["--json", "--no-progress"]].concat());
-        said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+        objects_of(&self.done(&[words, &["--json", "--no-progress"]].concat()))
     }
 
     /// The days of the snapshots that are there.

@@ -1,12 +1,9 @@
 //! Holds `docs/cli.md` against what clap takes.
-#![allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
-#[path = "../src/args/mod.rs"]
-mod args;
-
+use crate::args;
 use clap::{Command, CommandFactory};
 use std::collections::{BTreeMap, BTreeSet};
 
-const REFERENCE: &str = include_str!("../../docs/cli.md");
+const REFERENCE: &str = include_str!("../../../docs/cli.md");
 
 /// Long flags by command; those of every command under `""`.
 type Flags = BTreeMap<String, BTreeSet<String>>;

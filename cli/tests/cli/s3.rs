@@ -1,9 +1,9 @@
 //! Two computers take turns at one bucket: what one keeps, the other lists, continues and restores.
-#![allow(missing_docs)]
+use crate::program::{PASSWORD, err, program, said_by};
 use devsnap_testkit::S3Server;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 /// A computer: a home and a cache of its own.
 struct Computer<'a> {
@@ -19,20 +19,16 @@ impl<'a> Computer<'a> {
     }
 
     fn run(&self, words: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_devsnap"));
-        command.args(words).stdin(Stdio::null()).env_clear();
-        command.env("HOME", self.home.path()).env("DEVSNAP_REPOSITORY", self.location);
-        command.env("DEVSNAP_PASSWORD", "correct horse battery staple");
+        let mut command = program(self.home.path(), self.location, words);
+        command.env("DEVSNAP_PASSWORD", PASSWORD);
         command.envs(self.server.variables()).output().expect("because it was built")
     }
 
     fn done(&self, words: &[&str]) -> String {
         let output = self.run(words);
-        let err = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{words:?}: {err}");
         let secret = self.server.variables()[1].1;
-        assert!(!err.contains(secret), "a secret is shown");
-        String::from_utf8(output.stdout).expect("because it prints text")
+        assert!(!err(&output).contains(secret), "a secret is shown");
+        said_by(output)
     }
 }
 

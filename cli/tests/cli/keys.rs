@@ -1,14 +1,10 @@
 //! Keys as a person changes them: who gets in afterwards, and what each change says of itself.
-#![allow(missing_docs)]
-#[allow(dead_code)]
-mod said;
-
-use said::{ends_with, err};
+use crate::program::{ends_with, err, objects_of, program, said_by, unread};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// Two computers, `here` and `there`, and a repository between them.
@@ -35,10 +31,8 @@ impl World {
     }
 
     fn command(&self, computer: &str, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_devsnap"));
-        command.args(words).current_dir(self.0.path()).stdin(Stdio::null()).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", self.at(computer)).env("DEVSNAP_REPOSITORY", self.at("repository"));
+        let mut command = program(&self.at(computer), self.at("repository"), words);
+        command.current_dir(self.0.path());
         command
     }
 
@@ -47,9 +41,7 @@ impl World {
     }
 
     fn done(&self, computer: &str, words: &[&str]) -> String {
-        let output = self.run(computer, words);
-        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", err(&output));
-        String::from_utf8(output.stdout).expect("because it is text")
+        said_by(self.run(computer, words))
     }
 
     /// What it says, as one line: people read it wrapped.
@@ -59,8 +51,7 @@ impl World {
     }
 
     fn json(&self, computer: &str, words: &[&str]) -> Vec<Value> {
-        let lines = self.done(computer, &[words, &["--json", "--no-progress"]].concat());
-        lines.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+        objects_of(&self.done(computer, &[words, &["--json", "--no-progress"]].concat()))
     }
 
     /// The keys, without the summary.
@@ -99,6 +90,9 @@ fn a_second_password_opens_until_it_is_removed() {
     assert_eq!(new["kdf"]["memory_kib"], 64 * 1024);
     let listed = world.done("here", &[["key", "list"], first].concat());
     assert!(listed.contains("* ") && listed.contains("64 MiB × 3"), "{listed}");
+
+    let again = world.run("here", &[add.as_slice(), &first].concat());
+    ends_with(&again, 1, "has it already: choose another");
 
     let id = new["short_id"].as_str().unwrap();
     let said = world.sentence("here", &[["key", "remove", id].as_slice(), &first].concat());
@@ -157,11 +151,17 @@ fn a_new_recovery_key_is_printed_once_and_takes_the_place_of_the_old() {
     world.done("here", &[["snapshot", "data"], first].concat());
     let said = world.json("here", &[["key", "recovery"], first].concat());
     let key = said[0]["recovery_key"].as_str().unwrap();
-    assert!(said[0]["not_revoked"].as_str().unwrap().contains("copies"));
+    assert!(said[1]["not_revoked"].as_str().unwrap().contains("copies"));
     fs::write(world.at("new"), key).unwrap();
     world.restores("there", &["--recovery-key-file", "new"]);
     let old = world.run("here", &["snapshots", "--recovery-key-file", "recovery"]);
     ends_with(&old, 12, "password");
+    // What nobody could see does not take the place of what is on paper.
+    let mut command = world.command("here", &[["key", "recovery"], first].concat());
+    let unseen = unread(&mut command);
+    ends_with(&unseen, 1, "recovery key could not be printed");
+    assert!(err(&unseen).contains("still opens"), "{}", err(&unseen));
+    world.done("there", &["snapshots", "--recovery-key-file", "new"]);
     let text = world.done("here", &[["key", "recovery"], first].concat());
     assert!(text.contains("Write it down") && text.contains("old recovery key"), "{text}");
 }
@@ -227,8 +227,25 @@ fn a_station_adds_snapshots_and_is_refused_everything_else_in_a_sentence() {
     let said = world.sentence("here", &[["key", "remove", &id].as_slice(), &first].concat());
     assert!(said.contains("adds nothing now"), "{said}");
     let refused = world.run("there", &[["snapshot", "data"], station].concat());
-    ends_with(&refused, 1, "this key was removed");
+    ends_with(&refused, 12, "this key was removed");
+    assert!(err(&refused).contains("--key-file"), "{}", err(&refused));
     world.restores("here", &first);
+}
+
+#[test]
+fn what_a_station_adds_is_no_reason_to_forget_the_last_of_another() {
+    let world = World::new();
+    let first = ["--password-file", "first"];
+    let add = ["key", "writer", "add", "hall", "--output", "hall.key"];
+    world.done("here", &[add.as_slice(), &first].concat());
+    let snapshot = ["snapshot", "data", "--host", "desk"];
+    world.done("here", &[snapshot.as_slice(), &first].concat());
+    world.done("there", &[snapshot.as_slice(), &["--key-file", "hall.key"]].concat());
+    let forget = ["forget", "latest~1"];
+    let refused = world.run("here", &[forget.as_slice(), &first].concat());
+    ends_with(&refused, 1, "forget the last snapshot of");
+    assert!(err(&refused).contains("by writer"), "{}", err(&refused));
+    world.done("here", &[forget.as_slice(), &["--allow-last"], &first].concat());
 }
 
 #[test]
@@ -236,6 +253,13 @@ fn what_is_no_key_file_opens_nothing() {
     let world = World::new();
     let refused = world.run("here", &["snapshot", "data", "--key-file", "first"]);
     ends_with(&refused, 12, "no writer key");
+    let (one, other) = (World::new(), world);
+    let add = ["key", "writer", "add", "hall", "--output", "hall.key", "--password-file", "first"];
+    one.done("here", &add);
+    let key = one.at("hall.key").display().to_string();
+    let refused = other.run("here", &["snapshot", "data", "--key-file", &key]);
+    ends_with(&refused, 12, "is for another repository");
+    let world = other;
     let both = ["snapshots", "--key-file", "first", "--password-file", "first"];
     ends_with(&world.run("here", &both), 2, "--key-file");
 }

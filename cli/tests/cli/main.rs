@@ -1,0 +1,14 @@
+//! `devsnap` as people run it: one binary, because each one more is linked anew.
+#![allow(missing_docs)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
+#[path = "../../src/args/mod.rs"]
+mod args;
+
+mod binary;
+mod forget;
+mod golden;
+mod keys;
+mod kill;
+mod program;
+mod reference;
+mod s3;

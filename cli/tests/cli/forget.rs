@@ -1,5 +1,5 @@
 //! `devsnap forget` as a person runs it, over snapshots of years gone by.
-use crate::program::{PASSWORD, ends_with, objects_of, program, said_by};
+use crate::program::{PASSWORD, ends_with, err, objects_of, program, said_by};
 use devsnap_backends::{Credentials, Location};
 use devsnap_engine::backend::{ObjectKey, ObjectKind, path_of};
 use devsnap_engine::interrupt::Interrupt;

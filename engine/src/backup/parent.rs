@@ -115,14 +115,12 @@ pub(super) fn is_reliable(
         ErrorKind::Denied => repository.is_write_only(),
         _ => false,
     };
-    let (mut pages, mut lists) = (Vec::new(), HashSet::new());
+    // Of a hostile tree, too, each page is read once.
+    let (mut pages, mut lists) = (HashSet::new(), HashSet::new());
     let walked = walk(
         repository,
         root,
-        |id, _| {
-            pages.push(id);
-            true
-        },
+        |id, _| pages.insert(id),
         |entry| {
             let node = node::decode(&entry.value)
                 .map_err(|e| Error::new(ErrorKind::Damaged, "reading a node").because(e))?;

@@ -24,7 +24,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args_os().skip(1);
     let folder = PathBuf::from(words.next().ok_or("usage: many-snapshots FOLDER [COUNT]")?);
     let count: u64 = match words.next() {
-        Some(word) => word.to_str().and_then(|word| word.parse().ok()).ok_or("COUNT is a number")?,
+        Some(word) => {
+            word.to_str().and_then(|word| word.parse().ok()).ok_or("COUNT is a number")?
+        }
         None => 10_000,
     };
     let place = folder.join("repository");

@@ -39,8 +39,8 @@ fn main() -> Result<ExitCode> {
     eprintln!("set: {described}");
     let peak_floor_bytes = measure::floor(&work.join("floor.log"))?;
     let set_bytes = tree::size(&data.dir)?;
-    let results =
-        rounds::run(args.runs, &present, &mut data, &work, &mut |what| eprintln!("{what}"))?;
+    let mut say = |what: &str| eprintln!("{what}");
+    let results = rounds::run(args.runs, &args.steps(), &present, &mut data, &work, &mut say)?;
 
     let programs = present
         .into_iter()

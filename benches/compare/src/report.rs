@@ -59,7 +59,9 @@ impl Report {
         let mut out = String::new();
         self.head(&mut out);
         for step in Step::ALL {
-            self.table(step, &mut out);
+            if self.results.samples.iter().any(|sample| sample.step == step) {
+                self.table(step, &mut out);
+            }
         }
         self.failures(&mut out);
         out

@@ -8,7 +8,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, Result};
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// `XATTR_SIZE_MAX` and `XATTR_LIST_MAX` of Linux: the longest value and list of names, in bytes.
 const XATTR_MAX: usize = 64 * 1024;
@@ -154,12 +154,18 @@ pub(super) fn read_holes(file: BorrowedFd<'_>, len: u64) -> Result<Vec<Hole>> {
 /// Gives an open file or folder the owner, extended attributes, mode and time of `node`, in this
 /// order: a change of owner clears set-uid bits, and a mode without write permission forbids the
 /// rest. What cannot be had comes back in words.
-pub(super) fn apply(file: &OwnedFd, node: &Node, xattrs: &[Xattr], owners: &Owners) -> Vec<String> {
+pub(super) fn apply(
+    file: impl AsFd,
+    node: &Node,
+    xattrs: &[Xattr],
+    owners: &Owners,
+) -> Vec<String> {
+    let file = file.as_fd();
     let mut notes = Vec::new();
     let present = rustix::fs::fstat(file);
     let given =
         owners.give(present, node, |uid, gid| rustix::fs::fchown(file, uid, gid), &mut notes);
-    apply_xattrs(&Bearer::Open(file.as_fd()), xattrs, &mut notes);
+    apply_xattrs(&Bearer::Open(file), xattrs, &mut notes);
     let mode = mode_for(node, given);
     if let Err(errno) = rustix::fs::fchmod(file, Mode::from_raw_mode(mode)) {
         notes.push(note(&format!("permissions {mode:04o}"), errno));

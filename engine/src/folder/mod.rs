@@ -5,6 +5,7 @@
 mod attributes;
 mod clear;
 mod count;
+mod open_folders;
 mod owners;
 mod parent;
 mod pending;

@@ -1,6 +1,7 @@
 //! A folder as a [`Target`]: every file is complete before it gets its name.
 use super::attributes::{apply, apply_named, mtime_of};
 use super::clear::{open_loosened, open_with_rights, remove_all};
+use super::open_folders::OpenFolders;
 use super::owners::Owners;
 use super::pending::{Pending, PendingFiles};
 use super::safe_path::{kind_of, open_child_folder, open_file, open_folder, sorted_names, stat_of};
@@ -14,7 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -32,7 +33,7 @@ pub struct TargetOptions {
 /// abandoned, or unfinished when the target is dropped, are removed.
 #[derive(Debug)]
 pub struct FolderTarget {
-    root: OwnedFd,
+    folders: OpenFolders,
     pending: Mutex<PendingFiles>,
     owners: Owners,
     unfinished: Unfinished,
@@ -62,7 +63,8 @@ impl FolderTarget {
         let pending = Mutex::new(PendingFiles::default());
         let owners = Owners::new(rustix::process::geteuid().is_root());
         let unfinished = Unfinished::look(&root);
-        Ok(FolderTarget { root, pending, owners, unfinished, mark, names: AtomicU64::new(0) })
+        let folders = OpenFolders::below(root);
+        Ok(FolderTarget { folders, pending, owners, unfinished, mark, names: AtomicU64::new(0) })
     }
 
     /// The open files; a panic elsewhere while they were held does not make them wrong.
@@ -75,18 +77,18 @@ impl FolderTarget {
     }
 
     /// The folder `path` lies in and its name there.
-    fn place<'p>(&self, path: &'p TreePath) -> Result<(OwnedFd, &'p [u8]), Failed> {
+    fn place<'p>(&self, path: &'p TreePath) -> Result<(Arc<OwnedFd>, &'p [u8]), Failed> {
         let (Some(folder), Some(name)) = (path.parent(), path.name()) else {
             return Err(Failed(Errno::ISDIR));
         };
-        Ok((open_folder(self.root.as_fd(), &folder)?, name))
+        Ok((self.folders.get(&folder)?, name))
     }
 
     /// Moves `temporary` to `name`, whatever stands there.
     fn take_name(&self, folder: &OwnedFd, temporary: &[u8], name: &[u8]) -> Result<(), Failed> {
         match rustix::fs::renameat(folder, temporary, folder, name) {
             Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
-                remove_all(folder.as_fd(), name)?;
+                self.remove_all(folder.as_fd(), name)?;
                 rustix::fs::renameat(folder, temporary, folder, name)?;
             }
             answer => answer?,
@@ -104,7 +106,7 @@ impl FolderTarget {
             let unfinished = pending.get(file.0).ok_or(Errno::BADF)?;
             (unfinished.folder.clone(), unfinished.temporary.clone())
         };
-        let folder = open_folder(self.root.as_fd(), &folder)?;
+        let folder = self.folders.get(&folder)?;
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&folder, &temporary, flags, Mode::empty())?;
         if kind_of(&rustix::fs::fstat(&fd)?) != FileType::RegularFile {
@@ -120,9 +122,8 @@ impl FolderTarget {
         let mut unfinished = self.pending().remove(file.0).ok_or(Errno::BADF)?;
         let answer = (|| -> Result<_, Failed> {
             let mut notes = unfinished.settle(&open, restored.holes)?;
-            let fd = OwnedFd::from(open.try_clone()?);
-            notes.extend(apply(&fd, restored.node, restored.xattrs, &self.owners));
-            let folder = open_folder(self.root.as_fd(), &unfinished.folder)?;
+            notes.extend(apply(&*open, restored.node, restored.xattrs, &self.owners));
+            let folder = self.folders.get(&unfinished.folder)?;
             let name = restored.path.name().ok_or(Errno::ISDIR)?;
             self.take_name(&folder, &unfinished.temporary, name)?;
             Ok(notes)
@@ -134,32 +135,48 @@ impl FolderTarget {
     }
 
     fn discard(&self, unfinished: &Pending) {
-        if let Ok(folder) = open_folder(self.root.as_fd(), &unfinished.folder) {
+        if let Ok(folder) = self.folders.get(&unfinished.folder) {
             // Best effort: a name that stays behind says whose it is.
             let _ = rustix::fs::unlinkat(&folder, &unfinished.temporary, AtFlags::empty());
         }
     }
 
+    /// Removes `name` with all below it.
+    fn remove_all(&self, folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+        let removed = remove_all(folder, name);
+        self.folders.forget();
+        removed
+    }
+
     fn make_folders(&self, path: &TreePath) -> Result<(), Failed> {
-        let mut folder = open_folder(self.root.as_fd(), &TreePath::root())?;
+        // Those above are writable already, or are to stay as they are.
+        if let Ok((above, name)) = self.place(path) {
+            self.make_child(above.as_fd(), name)?;
+            return Ok(());
+        }
+        let mut folder = open_folder(self.folders.root().as_fd(), &TreePath::root())?;
         let mut names = path.components().peekable();
         while let Some(name) = names.next() {
-            // Those above are writable already, or are to stay as they are.
-            let opened = match names.peek() {
-                Some(_) => open_child_folder(&folder, name),
-                None => open_loosened(folder.as_fd(), name),
-            };
-            folder = match opened {
-                Ok(fd) => fd,
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-                    remove_all(folder.as_fd(), name)?;
-                    rustix::fs::mkdirat(&folder, name, Mode::RWXU)?;
-                    open_loosened(folder.as_fd(), name)?
+            folder = match open_child_folder(&folder, name) {
+                Ok(fd) if names.peek().is_some() => fd,
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                    self.make_child(folder.as_fd(), name)?
                 }
                 Err(errno) => return Err(Failed(errno)),
             };
         }
         Ok(())
+    }
+
+    /// The folder `name`, made if need be, with the rights to change what is in it.
+    fn make_child(&self, folder: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+        match open_loosened(folder, name) {
+            Err(Errno::NOENT) => {}
+            Err(Errno::NOTDIR | Errno::LOOP) => self.remove_all(folder, name)?,
+            answer => return answer,
+        }
+        rustix::fs::mkdirat(folder, name, Mode::RWXU)?;
+        open_loosened(folder, name)
     }
 
     fn special(&self, restored: &Restored<'_>) -> Result<Vec<String>, Failed> {
@@ -243,7 +260,7 @@ impl Target for FolderTarget {
     }
 
     fn names_in(&self, folder: &TreePath) -> Result<Vec<Vec<u8>>> {
-        match open_folder(self.root.as_fd(), folder).and_then(sorted_names) {
+        match self.folders.get(folder).and_then(sorted_names) {
             Ok(names) => Ok(names
                 .into_iter()
                 .map(Vec::from)
@@ -261,7 +278,7 @@ impl Target for FolderTarget {
 
     fn begin_file(&self, path: &TreePath, len: u64) -> Result<FileTicket> {
         let begun = self.place(path).and_then(|(folder, _)| {
-            self.unfinished.note(&self.root)?;
+            self.unfinished.note(self.folders.root())?;
             let temporary = self.temporary_name();
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
             let mode = Mode::RUSR | Mode::WUSR;
@@ -333,7 +350,7 @@ impl Target for FolderTarget {
     fn finish_folder(&self, restored: &Restored<'_>) -> Result<Vec<String>> {
         let folder = match self.place(restored.path) {
             _ if restored.path.is_root() => {
-                open_folder(self.root.as_fd(), restored.path).map_err(Failed)
+                open_folder(self.folders.root().as_fd(), restored.path).map_err(Failed)
             }
             Ok((above, name)) => open_loosened(above.as_fd(), name).map_err(Failed),
             Err(failed) => Err(failed),
@@ -344,7 +361,7 @@ impl Target for FolderTarget {
 
     fn remove(&self, path: &TreePath) -> Result<()> {
         let removed =
-            self.place(path).and_then(|(folder, name)| Ok(remove_all(folder.as_fd(), name)?));
+            self.place(path).and_then(|(folder, name)| Ok(self.remove_all(folder.as_fd(), name)?));
         match removed {
             Ok(()) | Err(Failed(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => Ok(()),
             Err(failed) => Err(failed.while_at("removing", path)),
@@ -360,9 +377,9 @@ impl Target for FolderTarget {
     }
 
     fn sync(&self, is_settled: bool) -> Result<()> {
-        let durable = rustix::fs::syncfs(&self.root);
+        let durable = rustix::fs::syncfs(self.folders.root());
         durable
-            .and_then(|()| self.unfinished.end(&self.root, is_settled))
+            .and_then(|()| self.unfinished.end(self.folders.root(), is_settled))
             .map_err(|errno| Error::local("making the restored folder durable", errno.into()))
     }
 }

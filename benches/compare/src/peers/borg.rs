@@ -39,7 +39,7 @@ impl Peer for Borg {
     fn command(&self, step: Step, site: &Site) -> Command {
         let mut command = self.base(site);
         match step {
-            Step::First | Step::Unchanged | Step::Changed => command
+            Step::First | Step::Unchanged | Step::Changed | Step::Later => command
                 .args(["create", "--compression", "zstd,3"])
                 .arg(archive(step))
                 .arg(".")
@@ -49,13 +49,19 @@ impl Peer for Borg {
                 command.arg("extract").arg(archive(Step::Changed)).current_dir(&site.target)
             }
             Step::Check => command.arg("check"),
-            Step::CheckData => command.args(["check", "--verify-data"]),
+            Step::CheckData | Step::CheckLeft => command.args(["check", "--verify-data"]),
+            Step::Forget => command.args(["prune", "--keep-last"]).arg(site.keep.to_string()),
+            Step::Prune => command.arg("compact"),
         };
         command
     }
 }
 
-/// Borg names archives; here by the step that made them.
+/// Borg names archives; here by the step that made them, and by the moment where it made several.
 fn archive(step: Step) -> OsString {
-    format!("::{step:?}").to_lowercase().into()
+    let name = format!("::{step:?}").to_lowercase();
+    match step {
+        Step::Later => format!("{name}-{{now:%Y%m%d%H%M%S%f}}").into(),
+        _ => name.into(),
+    }
 }

@@ -6,7 +6,7 @@ mod rustic;
 
 use std::{
     io::ErrorKind,
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, absolute},
     process::Command,
 };
 
@@ -35,10 +35,19 @@ pub(crate) enum Step {
     Check,
     /// A check that reads and verifies all stored data.
     CheckData,
+    /// A snapshot after one more day of use, many times over.
+    Later,
+    /// Forgetting the older half of the snapshots.
+    Forget,
+    /// Freeing what only they needed.
+    Prune,
+    /// A check of what is left, reading all.
+    CheckLeft,
 }
 
 impl Step {
-    pub(crate) const ALL: [Step; 7] = [
+    /// All of them, for tables.
+    pub(crate) const ALL: [Step; 11] = [
         Step::First,
         Step::Unchanged,
         Step::Changed,
@@ -46,7 +55,17 @@ impl Step {
         Step::Restore,
         Step::Check,
         Step::CheckData,
+        Step::Later,
+        Step::Forget,
+        Step::Prune,
+        Step::CheckLeft,
     ];
+
+    /// Those of the first days, each taken once a run.
+    pub(crate) const ONCE: [Step; 7] = {
+        let [first, unchanged, changed, open, restore, check, check_data, ..] = Step::ALL;
+        [first, unchanged, changed, open, restore, check, check_data]
+    };
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -57,12 +76,21 @@ impl Step {
             Step::Restore => "restore to an empty folder",
             Step::Check => "check (each program's default; they differ in what they read)",
             Step::CheckData => "check, reading all data",
+            Step::Later => "snapshot after each further day of use",
+            Step::Forget => "forget the older half of the snapshots",
+            Step::Prune => "prune",
+            Step::CheckLeft => "check of what is left, reading all data",
         }
     }
 
-    /// Whether the step reads the data set; the others read the repository.
-    pub(crate) fn reads_data(self) -> bool {
-        self <= Step::Changed
+    /// Whether a day passes before the step.
+    pub(crate) fn follows_a_day(self) -> bool {
+        matches!(self, Step::Changed | Step::Later)
+    }
+
+    /// Whether the step makes a snapshot, and so reads the data set; the others read the repository.
+    pub(crate) fn is_snapshot(self) -> bool {
+        self <= Step::Changed || self == Step::Later
     }
 }
 
@@ -73,6 +101,8 @@ pub(crate) struct Site {
     /// Empty at [`Step::Restore`].
     pub(crate) target: PathBuf,
     pub(crate) data: PathBuf,
+    /// How many snapshots [`Step::Forget`] leaves.
+    pub(crate) keep: u32,
 }
 
 /// One backup program.
@@ -104,11 +134,17 @@ pub(crate) trait Peer {
     fn restore(&self, command: &mut Command, site: &Site) {
         command.args(["restore", "latest", "--target"]).arg(&site.target);
     }
+    /// Has `command` free what no snapshot needs, at once.
+    fn prune(&self, command: &mut Command) {
+        command.arg("prune");
+    }
     /// Takes a step; unless a program does otherwise, with restic's words, which most share.
     fn command(&self, step: Step, site: &Site) -> Command {
         let mut command = self.base(site);
         match step {
-            Step::First | Step::Unchanged | Step::Changed => self.snapshot(&mut command, site),
+            Step::First | Step::Unchanged | Step::Changed | Step::Later => {
+                self.snapshot(&mut command, site);
+            }
             Step::Open => {
                 command.arg("snapshots");
             }
@@ -116,9 +152,13 @@ pub(crate) trait Peer {
             Step::Check => {
                 command.arg("check");
             }
-            Step::CheckData => {
+            Step::CheckData | Step::CheckLeft => {
                 command.args(["check", "--read-data"]);
             }
+            Step::Forget => {
+                command.args(["forget", "--keep-last"]).arg(site.keep.to_string());
+            }
+            Step::Prune => self.prune(&mut command),
         }
         command
     }
@@ -152,12 +192,12 @@ pub(crate) fn find(args: &Args) -> (Vec<Present>, Vec<NotRun>) {
     let (mut present, mut absent) = (Vec::new(), Vec::new());
     let mut peers: Vec<Box<dyn Peer>> = Vec::new();
     match &args.devsnap {
-        Some(path) => peers.push(Box::new(devsnap::Devsnap(path.clone()))),
+        Some(path) => peers.push(Box::new(devsnap::Devsnap(wherever(path)))),
         None => absent.push(NotRun { name: "devsnap", reason: "no --devsnap PATH given".into() }),
     }
-    peers.push(Box::new(restic::Restic(args.restic.clone())));
-    peers.push(Box::new(borg::Borg(args.borg.clone())));
-    peers.push(Box::new(rustic::Rustic(args.rustic.clone())));
+    peers.push(Box::new(restic::Restic(wherever(&args.restic))));
+    peers.push(Box::new(borg::Borg(wherever(&args.borg))));
+    peers.push(Box::new(rustic::Rustic(wherever(&args.rustic))));
     for peer in peers {
         match version_of(peer.as_ref()) {
             Ok(version) => present.push(Present { peer, version }),
@@ -169,6 +209,12 @@ pub(crate) fn find(args: &Args) -> (Vec<Present>, Vec<NotRun>) {
         reason: "this comparison does not know how to drive it yet".into(),
     });
     (present, absent)
+}
+
+/// The program, named so that it is found from inside any folder; a bare name is looked for in `PATH`.
+fn wherever(program: &Path) -> PathBuf {
+    let is_bare = program.components().count() == 1;
+    if is_bare { program.to_owned() } else { absolute(program).unwrap_or(program.to_owned()) }
 }
 
 fn version_of(peer: &dyn Peer) -> Result<String, String> {
@@ -183,5 +229,17 @@ fn version_of(peer: &dyn Peer) -> Result<String, String> {
             Err(format!("`{program}` is not installed: {}", peer.obtain()))
         }
         Err(error) => Err(format!("`{program}` does not start: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_named_by_a_relative_path_is_found_from_any_folder() {
+        assert!(wherever(Path::new("peers/bin/borg")).is_absolute());
+        assert!(wherever(Path::new("./borg")).is_absolute());
+        assert_eq!(wherever(Path::new("borg")), Path::new("borg"));
     }
 }

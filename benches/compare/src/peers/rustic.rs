@@ -30,4 +30,8 @@ impl Peer for Rustic {
         // Its target is an argument, not an option.
         command.args(["restore", "latest"]).arg(&site.target);
     }
+    fn prune(&self, command: &mut Command) {
+        // Else it only marks packs, and a prune a day later deletes them.
+        command.args(["prune", "--instant-delete"]);
+    }
 }

@@ -78,7 +78,7 @@ impl Step {
             Step::CheckData => "check, reading all data",
             Step::Later => "snapshot after each further day of use",
             Step::Forget => "forget the older half of the snapshots",
-            Step::Prune => "prune",
+            Step::Prune => "prune, leaving nothing unused",
             Step::CheckLeft => "check of what is left, reading all data",
         }
     }
@@ -134,9 +134,9 @@ pub(crate) trait Peer {
     fn restore(&self, command: &mut Command, site: &Site) {
         command.args(["restore", "latest", "--target"]).arg(&site.target);
     }
-    /// Has `command` free what no snapshot needs, at once.
+    /// Has `command` free all that no snapshot needs, at once.
     fn prune(&self, command: &mut Command) {
-        command.arg("prune");
+        command.args(["prune", "--max-unused", "0%"]);
     }
     /// Takes a step; unless a program does otherwise, with restic's words, which most share.
     fn command(&self, step: Step, site: &Site) -> Command {

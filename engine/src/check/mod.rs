@@ -1,6 +1,10 @@
 //! Holding a store against itself: does every snapshot reach all that it names?
 mod census;
 mod data;
+#[cfg(test)]
+mod hostile_tests;
+mod lists;
+mod seen;
 mod stations;
 mod structure;
 #[cfg(test)]
@@ -103,7 +107,10 @@ pub fn check(
     for (name, error) in &snapshots.unreadable {
         report.find(Severity::Damage, format!("snapshot {name} cannot be read: {error:?}"));
     }
-    structure::check(repository, &snapshots.named, &mut report, interrupt)?;
+    // What is written there has no name, and is written only when memory does not do.
+    let scratch = repository.cache_folder();
+    let roots = snapshots.named.iter().map(|named| (named.id, named.snapshot.root));
+    structure::check(repository, roots, scratch, &mut report, interrupt)?;
     let stored = StoredPacks::of(repository);
     let packs = census::check(&stored, &mut report)?;
     for (name, error) in repository.bring_level()?.unreadable_segments {

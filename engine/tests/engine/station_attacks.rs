@@ -1,10 +1,15 @@
 //! A station that means harm takes nothing away and keeps nobody from working.
-use crate::station_scene::{Place, checked, claim, kind, lose_packs_of, phone, prune_all};
+use crate::station_scene::{
+    Place, checked, claim, kind, lose_packs_of, phone, prune_all, prune_options, prune_with,
+};
 use devsnap_engine::backend::{Backend, Body, ObjectKey, ObjectKind};
+use devsnap_engine::check::{Finding, Severity};
+use devsnap_engine::codec::put_bytes;
 use devsnap_engine::error::ErrorKind;
-use devsnap_engine::id::PackId;
+use devsnap_engine::id::{PackId, hex};
 use devsnap_engine::index::IndexSegment;
 use devsnap_engine::interrupt::Interrupt;
+use devsnap_engine::prune::PruneOptions;
 use devsnap_engine::repository::Session;
 use devsnap_engine::seal::{RecipientPublic, seal_object, sign_record};
 use devsnap_engine::snapshot::Snapshot;
@@ -20,7 +25,6 @@ fn a_station_takes_nothing_away() {
     let packs: Vec<PackId> = packs.map(|pack| pack.unwrap().key.name().parse().unwrap()).collect();
 
     // A station's own software may be any: it signs a tombstone for everything.
-    let keys = station.key.keys(RecipientPublic([9; 32]));
     let tombstones = IndexSegment { tombstones: packs.clone(), ..IndexSegment::default() };
     claim(&place, &station, &tombstones);
     let elsewhere = TestRepository::existing(place.here.backend.clone());
@@ -28,14 +32,112 @@ fn a_station_takes_nothing_away() {
     assert_eq!(held(&repository, &made).unwrap(), held_by_disk(folder.path()));
     drop(repository);
     assert_eq!(place.count(ObjectKind::DataPack), packs.len());
+}
 
-    // A mark of a sweep it may not make is no mark; nor is it passed over in silence.
-    let body = [[1].as_slice(), packs[0].as_bytes()].concat();
-    let record = sign_record(&keys.signer, keys.repository(), "sweep mark", &body);
-    let object = seal_object(&keys, ObjectKind::Gc, &record).unwrap();
-    let key = ObjectKey::new(ObjectKind::Gc, "7f3a.mark");
-    place.memory.put(&key, Body::Bytes(object.into())).unwrap();
-    assert_eq!(kind(elsewhere.open().map(drop)), Some(ErrorKind::Damaged));
+/// Puts an object among the marks of sweeps.
+fn put_mark(place: &Place, name: &str, bytes: impl Into<bytes::Bytes>) -> ObjectKey {
+    let key = ObjectKey::new(ObjectKind::Gc, format!("{name}.mark"));
+    place.memory.replace(&key, bytes);
+    key
+}
+
+#[test]
+fn what_is_no_mark_of_a_full_key_is_not_obeyed_and_named_whoever_put_it() {
+    let place = Place::new();
+    let station = place.station("hall");
+    let folder = phone(10);
+    let made = place.here.snapshot(folder.path()).unwrap().named.snapshot;
+    let pack = place.memory.list(ObjectKind::DataPack, "").next().unwrap().unwrap().key;
+    let pack: PackId = pack.name().parse().unwrap();
+    let keys = station.key.keys(RecipientPublic([9; 32]));
+    let marked = |name: &str| {
+        let mut body = Vec::new();
+        put_bytes(&mut body, format!("{name}.mark").as_bytes());
+        body.extend_from_slice(&[[0; 8].as_slice(), &[1], pack.as_bytes()].concat());
+        let record = sign_record(&keys.signer, keys.repository(), "sweep mark", &body);
+        seal_object(&keys, ObjectKind::Gc, &record).unwrap()
+    };
+    // Under a name of no form, and under one that is of the form and that a station signed.
+    let signature = keys.signer.sign(keys.repository(), "sweep name", &[7; 16]);
+    let by = keys.signer.writer().short();
+    let signed = format!("{}-{by}-{}", hex(&[7; 16]), hex(&signature));
+    for name in ["7f3a", &signed] {
+        let mark = put_mark(&place, name, marked(name));
+        let junk = put_mark(&place, &format!("{name}-junk"), "junk");
+        let elsewhere = TestRepository::existing(place.here.backend.clone());
+        assert_eq!(elsewhere.snapshot(folder.path()).unwrap().named.snapshot.totals.added_bytes, 0);
+        let repository = elsewhere.open().unwrap();
+        assert_eq!(held(&repository, &made).unwrap(), held_by_disk(folder.path()));
+        let found = checked(&repository, None);
+        for key in [mark, junk] {
+            let names_it = |f: &Finding| f.sentence.contains(&key.to_string());
+            let finding = found.findings.iter().find(|finding| names_it(finding)).unwrap();
+            assert_eq!(finding.severity, Severity::Notice);
+        }
+        assert!(prune_all(&repository).unwrap().waits_for.is_empty());
+    }
+}
+
+#[test]
+fn a_full_keys_mark_that_cannot_be_read_stops_who_writes_and_not_who_reads() {
+    let place = Place::new();
+    let folder = phone(10);
+    let first = place.here.snapshot(folder.path()).unwrap().named;
+    let second = place.here.snapshot(phone(11).path()).unwrap().named;
+    let repository = place.here.open().unwrap();
+    let running = Session::open(&repository, "running").unwrap();
+    repository.forget(&[second.id], &Interrupt::new()).unwrap();
+    assert_eq!(prune_all(&repository).unwrap().waits_for.len(), 1);
+    let mark = place.memory.list(ObjectKind::Gc, "").next().unwrap().unwrap().key;
+    let whole = place.memory.get_whole(&mark, 1 << 20).unwrap();
+    for spoilt in [whole.slice(..whole.len() - 1), "junk".into(), vec![0; 300].into()] {
+        place.memory.replace(&mark, spoilt);
+        let elsewhere = TestRepository::existing(place.here.backend.clone());
+        let repository = elsewhere.open().unwrap();
+        assert_eq!(held(&repository, &first.snapshot).unwrap(), held_by_disk(folder.path()));
+        let told = checked(&repository, None);
+        assert!(told.is_damaged(), "{:?}", told.findings);
+        for refused in [
+            elsewhere.snapshot(folder.path()).map(drop),
+            prune_all(&repository).map(drop),
+            Session::open(&repository, "another").map(drop),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Damaged);
+            let words = format!("{error:?}");
+            assert!(words.contains(&mark.to_string()) && words.contains("remove this"), "{words}");
+        }
+    }
+    // As the sentence says.
+    running.end_without_snapshot().unwrap();
+    place.memory.remove(&mark).unwrap();
+    let swept = prune_all(&repository).unwrap();
+    assert!(swept.waits_for.is_empty() && swept.removed_packs > 0);
+    assert_eq!(held(&repository, &first.snapshot).unwrap(), held_by_disk(folder.path()));
+}
+
+#[test]
+fn no_sign_of_life_holds_a_sweep_up_for_ever_where_stations_write() {
+    const DAY_SECS: i64 = 24 * 3600;
+    for with_stations in [false, true] {
+        let place = Place::new();
+        if with_stations {
+            place.station("hall");
+        }
+        let folder = phone(19);
+        let made = place.here.snapshot(folder.path()).unwrap().named;
+        let repository = place.here.open().unwrap();
+        repository.forget(&[made.id], &Interrupt::new()).unwrap();
+        let dead = Session::open(&repository, "dead").unwrap();
+        // Somebody else puts signs of life in its name.
+        for (day, is_held_up) in [(0, true), (13, true), (14, !with_stations)] {
+            dead.beat().unwrap();
+            let now = PruneOptions { now_secs: day * DAY_SECS, ..prune_options() };
+            let swept = prune_with(&repository, &now).unwrap();
+            assert_eq!(swept.waits_for.is_empty(), !is_held_up, "{with_stations}, day {day}");
+            assert_eq!(swept.removed_packs > 0, !is_held_up, "{with_stations}, day {day}");
+        }
+    }
 }
 
 #[test]

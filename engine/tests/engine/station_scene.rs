@@ -141,16 +141,24 @@ pub(super) fn snapshot_id(repository: &Repository, snapshot: &Snapshot) -> Snaps
         .id
 }
 
-pub(super) fn prune_all(repository: &Repository) -> Result<PruneReport> {
-    let options = PruneOptions {
+pub(super) fn prune_options() -> PruneOptions {
+    PruneOptions {
         max_unused: MaxUnused::Bytes(0),
         dry_run: false,
         forgotten: BTreeSet::new(),
         fence_after: Duration::from_secs(48 * 3600),
+        now_secs: 0,
         program: "test".to_owned(),
-    };
+    }
+}
+
+pub(super) fn prune_with(repository: &Repository, options: &PruneOptions) -> Result<PruneReport> {
     let progress: Arc<dyn Progress> = Arc::new(Silent);
-    prune(repository, &options, &progress, &Interrupt::new())
+    prune(repository, options, &progress, &Interrupt::new())
+}
+
+pub(super) fn prune_all(repository: &Repository) -> Result<PruneReport> {
+    prune_with(repository, &prune_options())
 }
 
 pub(super) fn checked(repository: &Repository, read_data_percent: Option<u8>) -> CheckReport {

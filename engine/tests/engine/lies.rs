@@ -51,7 +51,8 @@ fn lies_about(pack: &IndexedPack) -> Vec<(&'static str, IndexedPack)> {
 }
 
 fn segments(place: &Place) -> Vec<ObjectKey> {
-    place.memory.list(ObjectKind::IndexSegment, "").map(|s| s.unwrap().key).collect()
+    let listed = place.memory.list(ObjectKind::IndexSegment, "");
+    listed.map(|found| found.expect("because memory answers").key).collect()
 }
 
 fn names(report: &CheckReport, segment: &ObjectKey, pack: &PackId) -> bool {
@@ -61,12 +62,13 @@ fn names(report: &CheckReport, segment: &ObjectKey, pack: &PackId) -> bool {
 }
 
 /// What a restore brings back on a computer that knows nothing.
-fn restored(place: &Place, snapshot: &Snapshot) -> Held {
-    let repository = TestRepository::existing(place.here.backend.clone()).open().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let target = FolderTarget::open(folder.path(), &TargetOptions::default()).unwrap();
+fn restored(place: &Place, snapshot: &Snapshot, why: &str) -> Held {
+    let elsewhere = TestRepository::existing(place.here.backend.clone());
+    let repository = elsewhere.open().expect(why);
+    let folder = tempfile::tempdir().expect(why);
+    let target = FolderTarget::open(folder.path(), &TargetOptions::default()).expect(why);
     let options = RestoreOptions::default();
-    restore(&repository, snapshot, &target, &options, &Silent, &Interrupt::new()).unwrap();
+    restore(&repository, snapshot, &target, &options, &Silent, &Interrupt::new()).expect(why);
     held_by_disk(folder.path())
 }
 
@@ -135,7 +137,7 @@ fn where_two_segments_say_different_things_of_a_pack_the_pack_is_asked() {
         let lying = IndexSegment { packs: vec![lie.clone()], ..IndexSegment::default() };
         let segment = put_segment(&place, &keys, &lying);
 
-        assert_eq!(restored(&place, &made), held_by_disk(folder.path()), "{why}");
+        assert_eq!(restored(&place, &made, why), held_by_disk(folder.path()), "{why}");
         let elsewhere = TestRepository::existing(place.here.backend.clone());
         let repository = elsewhere.open().unwrap();
         assert_eq!(held(&repository, &made).expect(why), held_by_disk(folder.path()), "{why}");
@@ -184,7 +186,7 @@ fn what_one_station_says_of_anothers_pack_is_found_and_goes_with_the_next_prune(
             let liars: Vec<_> =
                 segments(&place).into_iter().filter(|key| !true_ones.contains(key)).collect();
 
-            assert_eq!(restored(&place, &made), held_by_disk(folder.path()), "{why}");
+            assert_eq!(restored(&place, &made, &why), held_by_disk(folder.path()), "{why}");
             let repository = elsewhere.open().unwrap();
             assert_eq!(held(&repository, &made).expect(&why), held_by_disk(folder.path()), "{why}");
             let found = checked(&repository, None);

@@ -1,13 +1,13 @@
 //! What an opened repository reads besides snapshots: marks of sessions and sweepers, and packs
 //! that no segment lists.
 use crate::config::open_fixed;
-use crate::fixed::{object_of, signed};
+use crate::fixed::{HERE, object_of, signed, signer};
 use crate::memory::Shelf;
 use crate::pack;
 use devsnap_engine::backend::{ObjectKey, ObjectKind};
 use devsnap_engine::codec::{Decoder, put_bytes, put_varint};
 use devsnap_engine::error::ErrorKind;
-use devsnap_engine::id::SessionId;
+use devsnap_engine::id::{SessionId, hex};
 use devsnap_engine::pack::{HEADER_LEN, PackKind, TRAILER_LEN};
 use devsnap_engine::repository::{Repository, SessionMarks};
 use std::collections::BTreeSet;
@@ -28,9 +28,10 @@ fn opened() -> MutexGuard<'static, Opened> {
     opened.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A sweep mark is either a number of packs and as many ids, or an error: what it may condemn is
-/// never taken for safe. It stands until a `done` is there that was signed under its own name; then
-/// nobody reads it. Input: what is signed behind the name.
+/// A sweep mark under a name that a full key signed is either a time, a number of packs and as many ids,
+/// or an error: what it may condemn is never taken for safe. It stands until a `done` is there that was
+/// signed under its own name; then nobody reads it. Under any other name nothing is obeyed. Input: what
+/// is signed behind the name.
 pub fn sweep_mark(data: &[u8]) {
     let Opened { shelf, repository } = &*opened();
     let key = |name: &str| ObjectKey::new(ObjectKind::Gc, name);
@@ -42,32 +43,43 @@ pub fn sweep_mark(data: &[u8]) {
     };
     let read_with = |objects| {
         shelf.replace_all(ObjectKind::Gc, objects);
-        repository.bring_level().map(drop).map_err(|e| e.kind())
+        repository.bring_level().map(|level| level.stray_marks.len()).map_err(|e| e.kind())
     };
-    let mark = (key("7f3a.mark"), named("7f3a.mark", data));
-    let expected = if is_list_of_packs(data) { Ok(()) } else { Err(ErrorKind::Damaged) };
+    let sweep = |id: u8| {
+        let signature = signer().sign(HERE, "sweep name", &[id; 16]);
+        format!("{}-{}-{}", hex(&[id; 16]), signer().writer().short(), hex(&signature))
+    };
+    let ours = format!("{}.mark", sweep(7));
+    let mark = (key(&ours), named(&ours, data));
+    let expected = if is_list_of_packs(data) { Ok(0) } else { Err(ErrorKind::Damaged) };
     assert_eq!(read_with(vec![mark.clone()]), expected);
-    let elsewhere = (key("80.mark"), mark.1.clone());
+    let elsewhere = (key(&format!("{}.mark", sweep(8))), mark.1.clone());
     assert_eq!(read_with(vec![elsewhere]), Err(ErrorKind::Damaged), "it is of another sweep");
-    for not_done in [data.to_vec(), named("80.done", &[0]), mark.1.clone()] {
-        assert_eq!(read_with(vec![mark.clone(), (key("7f3a.done"), not_done)]), expected);
+    let nobodys = (key("7f3a.mark"), named("7f3a.mark", data));
+    assert_eq!(read_with(vec![nobodys]), Ok(1), "nobody signed its name");
+    let done = |body: Vec<u8>| (key(&format!("{}.done", sweep(7))), body);
+    let no_packs = [0; 9];
+    let other_done = named(&format!("{}.done", sweep(8)), &no_packs);
+    for not_done in [data.to_vec(), other_done, mark.1.clone()] {
+        assert_eq!(read_with(vec![mark.clone(), done(not_done)]), expected);
     }
-    let done = (key("7f3a.done"), named("7f3a.done", &[0]));
-    assert_eq!(read_with(vec![mark, done]), Ok(()), "nobody reads it any more");
-    shelf.replace_all(ObjectKind::Gc, vec![(key("7f3a.mark"), data.to_vec())]);
+    let done = done(named(&format!("{}.done", sweep(7)), &no_packs));
+    assert_eq!(read_with(vec![mark, done]), Ok(0), "nobody reads it any more");
+    shelf.replace_all(ObjectKind::Gc, vec![(key(&ours), data.to_vec())]);
     assert!(repository.bring_level().is_err(), "nobody sealed this one");
     shelf.replace_all(ObjectKind::Gc, Vec::new());
 }
 
 fn is_list_of_packs(body: &[u8]) -> bool {
     let mut from = Decoder::new(body);
-    let count = from.varint("number of packs").ok();
+    let time = from.u64("time").ok();
+    let count = time.and_then(|_| from.varint("number of packs").ok());
     count.and_then(|count| count.checked_mul(32)) == Some(from.remaining() as u64)
 }
 
 pub(crate) fn sweep_mark_seeds() -> Vec<Vec<u8>> {
     let seed = |count: u8| {
-        let mut body = Vec::new();
+        let mut body = vec![count; 8];
         put_varint(&mut body, count.into());
         (0..count).for_each(|n| body.extend_from_slice(&[n; 32]));
         body

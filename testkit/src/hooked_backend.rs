@@ -1,4 +1,4 @@
-//! A backend that tells somebody of its puts: for tests in which something happens just then.
+//! A backend that tells somebody of its calls: for tests in which something happens just then.
 use devsnap_engine::backend::{Backend, BackendError, Body, Listing, ObjectKey, ObjectKind};
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -14,13 +14,14 @@ pub struct HookedBackend {
     inner: Arc<dyn Backend>,
     before_put: Hook,
     after_put: Hook,
+    before_get: Hook,
 }
 
 impl HookedBackend {
     /// Calls nobody yet.
     pub fn new(inner: Arc<dyn Backend>) -> Self {
         let nobody = || -> Hook { Box::new(|_| ()) };
-        HookedBackend { inner, before_put: nobody(), after_put: nobody() }
+        HookedBackend { inner, before_put: nobody(), after_put: nobody(), before_get: nobody() }
     }
 
     /// Calls `hook` before each put; the put waits for it.
@@ -36,6 +37,13 @@ impl HookedBackend {
         self.after_put = Box::new(hook);
         self
     }
+
+    /// Calls `hook` before each object is read, whole or in part.
+    #[must_use]
+    pub fn before_get(mut self, hook: impl Fn(&ObjectKey) + Send + Sync + 'static) -> Self {
+        self.before_get = Box::new(hook);
+        self
+    }
 }
 
 impl Backend for HookedBackend {
@@ -47,10 +55,12 @@ impl Backend for HookedBackend {
     }
 
     fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
+        (self.before_get)(key);
         self.inner.get(key, range)
     }
 
     fn get_whole(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes, BackendError> {
+        (self.before_get)(key);
         self.inner.get_whole(key, max_bytes)
     }
 

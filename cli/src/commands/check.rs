@@ -56,6 +56,7 @@ fn summary(report: &CheckReport) -> Value {
         "blobs": report.blobs,
         "bytes_read": report.read_bytes,
         "packs_reissued": report.vouched_packs,
+        "segments_replaced": report.replaced_segments,
     })
 }
 

@@ -8,7 +8,7 @@ use devsnap_engine::id::SnapshotId;
 use devsnap_engine::node::Time;
 use devsnap_engine::progress::Progress;
 use devsnap_engine::prune::{PruneOptions, PruneReport, prune};
-use devsnap_engine::repository::{OpenSession, Repository};
+use devsnap_engine::repository::{OpenSession, Repository, now_secs};
 use devsnap_engine::retention::RetentionPolicy;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub(super) fn run(session: &Session<'_>, args: &PruneArgs) -> Result<ExitCode, F
         dry_run: args.dry_run,
         forgotten: forgotten.iter().copied().collect(),
         fence_after: Duration::from_secs(u64::from(args.fence_after_hours) * 3600),
+        now_secs: now_secs(),
         program: format!("devsnap {}", env!("CARGO_PKG_VERSION")),
     };
     let watch: Arc<dyn Progress> = Arc::new(session.report.watch());
@@ -38,7 +39,10 @@ pub(super) fn run(session: &Session<'_>, args: &PruneArgs) -> Result<ExitCode, F
     drop(watch);
     let pruned = pruned?;
     for open in &pruned.fenced {
-        session.report.warn(&format!("{} has not stirred for long and was given up", name(open)));
+        session.report.warn(&format!(
+            "{} was given up: it is dead, has not stirred for long, or was in the way for too long",
+            name(open)
+        ));
     }
     for open in &pruned.waits_for {
         session.report.data(
@@ -103,6 +107,7 @@ fn summary(pruned: &PruneReport, args: &PruneArgs, forgotten: usize) -> Value {
         "bytes_unused_kept": plan.unused_bytes,
         "packs_unneeded": plan.remove.len(),
         "packs_repacked": plan.repack.len(),
+        "packs_gathered": plan.gather.len(),
         "bytes_condemned": plan.condemned_bytes,
         "packs_removed": pruned.removed_packs,
         "bytes_removed": pruned.removed_bytes,
@@ -116,7 +121,11 @@ fn summary(pruned: &PruneReport, args: &PruneArgs, forgotten: usize) -> Value {
 
 fn for_people(pruned: &PruneReport, args: &PruneArgs, forgotten: usize) -> String {
     let plan = &pruned.plan;
-    let (unneeded, partly) = (plan.remove.len(), plan.repack.len());
+    let unneeded = plan.remove.len();
+    let again = match (plan.repack.len(), plan.gather.len()) {
+        (partly, 0) => format!("repack {partly}"),
+        (partly, small) => format!("repack {partly} and {small} small ones"),
+    };
     let unfinished = match pruned.unfinished {
         0 => String::new(),
         count => format!(
@@ -135,7 +144,7 @@ fn for_people(pruned: &PruneReport, args: &PruneArgs, forgotten: usize) -> Strin
             count => format!("Would forget {count} snapshots. "),
         };
         return format!(
-            "{forgets}Would remove {unneeded} packs and repack {partly}: about {} less{kept}",
+            "{forgets}Would remove {unneeded} packs and {again}: about {} less{kept}",
             size(freed)
         );
     }

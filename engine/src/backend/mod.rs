@@ -70,7 +70,7 @@ impl ObjectKind {
 }
 
 /// The longest object name, in bytes.
-pub const NAME_LEN_MAX: usize = 80;
+pub const NAME_LEN_MAX: usize = 200;
 
 /// The full name of a stored object: a content hash, or a short name such as `7f3a.beat-3`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

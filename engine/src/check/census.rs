@@ -31,7 +31,11 @@ pub(crate) trait Packs: Sync {
     /// The packs that the store has.
     fn listed(&self) -> Result<Vec<PackOf>>;
 
-    /// What the pack says of itself, read from the store. Error: Damaged, NotFound.
+    /// Whether segments list the pack so still, when they are listed once more: it may have been swept.
+    fn is_still_indexed(&self, pack: &PackOf) -> Result<bool>;
+
+    /// What the pack says of itself, read from the store; noted where the index says something else.
+    /// Error: Damaged, NotFound.
     fn contents(&self, pack: &PackOf) -> Result<IndexedPack>;
 
     /// As [`Repository::read_blocks`].
@@ -47,8 +51,9 @@ pub(crate) trait Packs: Sync {
 
 /// Compares both sides and returns the packs that are where the index says.
 pub(super) fn check(packs: &dyn Packs, report: &mut CheckReport) -> Result<Vec<PackOf>> {
-    let indexed = packs.indexed()?;
+    // What the store has may tell that the index is wrong.
     let listed = packs.listed()?;
+    let indexed = packs.indexed()?;
     report.packs = indexed.len() as u64;
     let mut stored: HashMap<(PackId, PackKind), u64> =
         listed.iter().map(|pack| ((pack.id, pack.kind), pack.size_bytes)).collect();
@@ -56,12 +61,13 @@ pub(super) fn check(packs: &dyn Packs, report: &mut CheckReport) -> Result<Vec<P
     for pack in indexed {
         let name = name_of(&pack);
         match stored.remove(&(pack.id, pack.kind)) {
+            Some(size) if size == pack.size_bytes => whole.push(pack),
+            _ if !packs.is_still_indexed(&pack)? => {}
             None => bad.push(format!("{name} is missing")),
-            Some(size) if size != pack.size_bytes => {
+            Some(size) => {
                 let expected = pack.size_bytes;
                 bad.push(format!("{name} is {size} bytes long and should be {expected}"));
             }
-            Some(_) => whole.push(pack),
         }
     }
     let mut strays: Vec<_> = stored.into_iter().collect();

@@ -1,15 +1,20 @@
 //! Holding a store against itself: does every snapshot reach all that it names?
 mod census;
 mod data;
+#[cfg(test)]
+mod hostile_tests;
+mod lists;
+mod seen;
 mod stations;
 mod structure;
 #[cfg(test)]
 mod tests;
 
 use crate::error::Result;
+use crate::id::PackId;
 use crate::interrupt::Interrupt;
 use crate::progress::{Phase, Progress};
-use crate::repository::Repository;
+use crate::repository::{Repository, WrongSaying};
 use stations::StoredPacks;
 
 /// Sentences of one kind that are kept; after them one says how many more there are.
@@ -59,6 +64,8 @@ pub struct CheckReport {
     /// Packs of stations that were read in full and are listed anew: what is written from now on
     /// may rely on them.
     pub vouched_packs: u64,
+    /// Index segments that said of packs what is not so, and have been replaced.
+    pub replaced_segments: u64,
 }
 
 impl CheckReport {
@@ -103,10 +110,15 @@ pub fn check(
     for (name, error) in &snapshots.unreadable {
         report.find(Severity::Damage, format!("snapshot {name} cannot be read: {error:?}"));
     }
-    structure::check(repository, &snapshots.named, &mut report, interrupt)?;
+    repository.settle_all()?;
+    // What is written there has no name, and is written only when memory does not do.
+    let scratch = repository.cache_folder();
+    let roots = || snapshots.named.iter().map(|named| (named.id, named.snapshot.root));
+    structure::check(repository, roots(), scratch, &mut report, interrupt)?;
     let stored = StoredPacks::of(repository);
     let packs = census::check(&stored, &mut report)?;
-    for (name, error) in repository.bring_level()?.unreadable_segments {
+    marks(repository, &mut report)?;
+    for (name, error) in repository.level_index()?.unreadable_segments {
         report.find(Severity::Damage, format!("index segment {name} cannot be read: {error:?}"));
     }
     let unlisted = repository.adopted_packs();
@@ -118,10 +130,71 @@ pub fn check(
         report.find(Severity::Damage, sentence);
     }
     stations::check(repository, &mut report, interrupt)?;
+    let known_wrong = repository.index().contradicted().len();
     if let Some(percent) = options.read_data_percent {
         progress.phase(Phase::CheckingData);
         data::check(&stored, &packs, percent, &mut report, progress, interrupt)?;
         report.vouched_packs = stored.vouch()?;
     }
+    if repository.index().contradicted().len() > known_wrong {
+        // What snapshots need may be where only a wrong saying said.
+        let mut again = CheckReport::default();
+        structure::check(repository, roots(), scratch, &mut again, interrupt)?;
+        again.findings.retain(|finding| !report.findings.contains(finding));
+        report.findings.append(&mut again.findings);
+    }
+    wrong_sayings(repository, options, &mut report)?;
     Ok(report)
+}
+
+/// Segments that say of packs what those do not say of themselves. Once packs were read they are
+/// replaced.
+fn wrong_sayings(
+    repository: &Repository,
+    options: &CheckOptions,
+    report: &mut CheckReport,
+) -> Result<()> {
+    let wrong = repository.wrong_sayings()?;
+    let replaces = options.read_data_percent.is_some();
+    if replaces {
+        report.replaced_segments = repository.replace_wrong_sayings()?;
+    }
+    let what_now = match replaces {
+        true => "it has been replaced by what the packs themselves say",
+        false => "`devsnap prune` replaces it by what the packs themselves say",
+    };
+    let sentence = |wrong: WrongSaying| {
+        let WrongSaying { segment, by, packs } = wrong;
+        let (count, first) = (packs.len(), packs.first().map_or_else(String::new, PackId::short));
+        format!(
+            "index segment {}, signed by {by}, says of {count} packs what is not so, first: {first}; \
+             no content is lost by that, and {what_now}",
+            segment.short()
+        )
+    };
+    report.find_many(Severity::Damage, wrong.into_iter().map(sentence).collect());
+    Ok(())
+}
+
+/// Marks of sweepers: one that cannot be read stops whoever writes, and what is none is nobody's.
+fn marks(repository: &Repository, report: &mut CheckReport) -> Result<()> {
+    match repository.note_condemned() {
+        Ok(strays) => report.find_many(
+            Severity::Notice,
+            strays
+                .into_iter()
+                .map(|name| {
+                    format!(
+                        "gc/{name} lies among the marks of sweeps and no full key made it: it is \
+                         passed over, and may be removed"
+                    )
+                })
+                .collect(),
+        ),
+        Err(error) if data::is_loss(&error) => {
+            report.find(Severity::Damage, format!("{error:?}"));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }

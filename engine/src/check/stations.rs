@@ -10,12 +10,15 @@ use crate::interrupt::Interrupt;
 use crate::pack::{BlockEntry, PackKind};
 use crate::repository::{Repository, SEGMENT_BLOBS};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The packs of a repository, and those of stations that were read and found to hold what they say.
 pub(super) struct StoredPacks<'a> {
     repository: &'a Repository,
     sound: Mutex<Sound>,
+    /// Whether segments were listed once more.
+    is_level: AtomicBool,
 }
 
 #[derive(Default)]
@@ -29,7 +32,7 @@ struct Sound {
 
 impl<'a> StoredPacks<'a> {
     pub(super) fn of(repository: &'a Repository) -> Self {
-        StoredPacks { repository, sound: Mutex::default() }
+        StoredPacks { repository, sound: Mutex::default(), is_level: AtomicBool::new(false) }
     }
 
     fn sound(&self) -> MutexGuard<'_, Sound> {
@@ -71,6 +74,11 @@ impl Packs for StoredPacks<'_> {
                 let listed = listed?;
                 // What has no pack's name is nobody's.
                 if let Ok(id) = listed.key.name().parse() {
+                    let known = self.repository.index().live_pack(&id);
+                    if known.is_some_and(|known| known.pack_len != listed.size_bytes) {
+                        // It may be the index that is wrong.
+                        self.repository.ask(kind, &id, listed.size_bytes)?;
+                    }
                     packs.push(PackOf { id, kind, size_bytes: listed.size_bytes });
                 }
             }
@@ -78,9 +86,19 @@ impl Packs for StoredPacks<'_> {
         Ok(packs)
     }
 
+    fn is_still_indexed(&self, pack: &PackOf) -> Result<bool> {
+        if !self.is_level.swap(true, Ordering::Relaxed) {
+            self.repository.level_index()?;
+        }
+        let known = self.repository.index().live_pack(&pack.id);
+        Ok(known.is_some_and(|known| PackOf::of(&known) == *pack))
+    }
+
     fn contents(&self, pack: &PackOf) -> Result<IndexedPack> {
         let key = ObjectKey::new(pack.kind.object_kind(), pack.id.to_hex());
-        self.repository.read_pack_list(&key, pack.size_bytes)
+        let own = self.repository.read_pack_list(&key, pack.size_bytes)?;
+        self.repository.compare_with_index(&own)?;
+        Ok(own)
     }
 
     fn read_blocks(&self, pack: &PackOf, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>> {

@@ -1,15 +1,21 @@
 //! Every tree, page by page, and every blob it names.
+//!
+//! Each page is read once, whoever names it and however often, so a store that means harm is looked
+//! through in a time that its size bounds; what was seen takes a bounded part of memory.
+use super::lists::Lists;
+use super::seen::SeenSet;
 use super::{CheckReport, Severity};
+use crate::backend::ObjectKind;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::BlobId;
+use crate::id::{BlobId, SnapshotId};
 use crate::interrupt::Interrupt;
 use crate::node::{self, Attached, ChunkRef, Content, FileContent};
 use crate::pack::BlobLocation;
 use crate::path::TreePath;
 use crate::repository::Repository;
-use crate::snapshot::Named;
 use crate::tree::{self, Entry, PageRef, PageSource};
 use std::collections::HashSet;
+use std::path::Path;
 
 /// Damaged pages of one snapshot that are passed to look at the rest; after that many it is
 /// given up.
@@ -20,36 +26,47 @@ pub(super) trait Blobs: PageSource {
     /// Where a blob is; `None` when it is not stored.
     fn locate(&self, id: &BlobId) -> Result<Option<BlobLocation>>;
 
-    /// The chunks of a content in order.
-    fn chunks<'a>(
-        &'a self,
-        content: &FileContent,
-    ) -> Box<dyn Iterator<Item = Result<ChunkRef>> + Send + 'a>;
+    /// Whether the snapshot is still there: what was forgotten meanwhile may have been swept.
+    fn has_snapshot(&self, id: &SnapshotId) -> Result<bool>;
 }
 
 impl Blobs for Repository {
     fn locate(&self, id: &BlobId) -> Result<Option<BlobLocation>> {
         Repository::locate(self, id)
     }
-    fn chunks<'a>(
-        &'a self,
-        content: &FileContent,
-    ) -> Box<dyn Iterator<Item = Result<ChunkRef>> + Send + 'a> {
-        Repository::chunks(self, content)
+    fn has_snapshot(&self, id: &SnapshotId) -> Result<bool> {
+        let listed = self.backend().list(ObjectKind::Snapshot, &id.to_hex()).next();
+        Ok(listed.transpose()?.is_some())
     }
 }
 
-/// Walks the trees of all snapshots.
+/// Whether a chunk is stored, as long as it is said to be.
+pub(super) fn is_chunk_stored<B: Blobs>(store: &B, chunk: ChunkRef) -> Result<bool> {
+    Ok(store.locate(&chunk.id)?.is_some_and(|location| location.len == chunk.len))
+}
+
+/// Walks these trees; temporary files go to `scratch`.
 pub(super) fn check<B: Blobs>(
     store: &B,
-    snapshots: &[Named],
+    roots: impl Iterator<Item = (SnapshotId, Option<PageRef>)>,
+    scratch: &Path,
     report: &mut CheckReport,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let mut trees = Trees { store, interrupt, sound: HashSet::new(), bad: HashSet::new() };
-    for named in snapshots {
-        let found = trees.walk(named.snapshot.root.as_ref())?;
-        let name = format!("snapshot {}", named.id.short());
+    let mut trees = Trees {
+        store,
+        interrupt,
+        scratch,
+        sound: SeenSet::new(scratch),
+        bad: HashSet::new(),
+        lists: Lists::new(store, scratch, interrupt),
+    };
+    for (id, root) in roots {
+        let found = trees.walk(root.as_ref())?;
+        if !found.is_sound() && !store.has_snapshot(&id)? {
+            continue;
+        }
+        let name = format!("snapshot {}", id.short());
         report.snapshots += 1;
         report.blobs += found.blobs;
         for sentence in found.sentences(&name) {
@@ -62,11 +79,12 @@ pub(super) fn check<B: Blobs>(
 struct Trees<'a, B> {
     store: &'a B,
     interrupt: &'a Interrupt,
-    /// Pages of trees that lack nothing: seen once, passed from then on. About 50 bytes a page,
-    /// and a page for some 30 paths, so 2 MiB for a million paths plus what later trees changed.
-    sound: HashSet<BlobId>,
-    /// Pages that cannot be read.
+    scratch: &'a Path,
+    /// Pages of trees that lack nothing: seen once, passed from then on.
+    sound: SeenSet,
+    /// Pages that cannot be read: at most [`BAD_PAGES_MAX`] for each snapshot.
     bad: HashSet<BlobId>,
+    lists: Lists<'a, B>,
 }
 
 /// What is wrong with one tree.
@@ -113,30 +131,42 @@ impl<B: Blobs> Trees<'_, B> {
         let mut errors: Vec<String> = Vec::new();
         loop {
             let mut found = Found::default();
-            let mut fresh = HashSet::new();
-            let mut last = None;
-            let mut stopped = None;
-            let (sound, bad) = (&self.sound, &self.bad);
+            // No tree names a page twice, as each begins with the key that its parent says.
+            let mut fresh = SeenSet::new(self.scratch);
+            let (mut last, mut stopped, mut failed) = (None, None, None);
+            let (sound, bad, lists) = (&self.sound, &self.bad, &mut self.lists);
             let bad_pages = std::cell::Cell::new(0);
-            let enter = |id, _| {
+            let enter = |id: BlobId, _| {
                 if bad.contains(&id) {
                     bad_pages.set(bad_pages.get() + 1);
                     return false;
                 }
                 last = Some(id);
-                !sound.contains(&id) && fresh.insert(id)
+                let is_new = sound.contains(id.as_bytes()).and_then(|seen| {
+                    if !seen {
+                        fresh.insert(*id.as_bytes())?;
+                    }
+                    Ok(!seen)
+                });
+                is_new.unwrap_or_else(|error| {
+                    failed.get_or_insert(error);
+                    false
+                })
             };
             let visit = |entry: &Entry| {
-                look_at(self.store, self.interrupt, entry, &mut found).inspect_err(|error| {
+                look_at(self.store, lists, self.interrupt, entry, &mut found).inspect_err(|error| {
                     stopped = Some(error.kind());
                 })
             };
             let walked = tree::walk(self.store, root, enter, visit);
+            if let Some(error) = failed {
+                return Err(error);
+            }
             found.bad_pages = bad_pages.get();
             match (walked, last) {
                 (Ok(()), _) => {
                     if found.is_sound() {
-                        self.sound.extend(fresh);
+                        self.sound.absorb(fresh)?;
                     }
                     found.first_bad = errors.into_iter().next();
                     return Ok(found);
@@ -157,13 +187,14 @@ impl<B: Blobs> Trees<'_, B> {
     }
 }
 
-fn is_loss(error: &Error) -> bool {
+pub(super) fn is_loss(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NotFound | ErrorKind::TooNew)
 }
 
 /// Looks up every blob that a path names; what is lost is counted, an error stops the check.
 fn look_at<B: Blobs>(
     store: &B,
+    lists: &mut Lists<'_, B>,
     interrupt: &Interrupt,
     entry: &Entry,
     found: &mut Found,
@@ -180,7 +211,7 @@ fn look_at<B: Blobs>(
     });
     let mut is_whole = node.size_bytes() == entry.size_bytes;
     for content in std::iter::once(&node.content).chain(attached) {
-        is_whole &= is_stored(store, interrupt, content, &mut found.blobs)?;
+        is_whole &= is_stored(store, lists, content, &mut found.blobs)?;
     }
     if !is_whole {
         found.lacks(&path);
@@ -192,23 +223,22 @@ fn look_at<B: Blobs>(
 /// snapshot's own incompleteness, and no damage.
 fn is_stored<B: Blobs>(
     store: &B,
-    interrupt: &Interrupt,
+    lists: &mut Lists<'_, B>,
     content: &FileContent,
     blobs: &mut u64,
 ) -> Result<bool> {
-    if !matches!(content.content, Content::Chunks(_) | Content::List { .. }) {
-        return Ok(true);
-    }
+    let chunks = match &content.content {
+        Content::Chunks(chunks) => chunks,
+        Content::List { root, depth } => {
+            let Some(level) = depth.checked_sub(1) else { return Ok(false) };
+            return lists.is_whole(*root, level, content.len, blobs);
+        }
+        Content::Empty | Content::Inline(_) | Content::Missing => return Ok(true),
+    };
     let mut len = 0u64;
-    for chunk in store.chunks(content) {
-        interrupt.check()?;
-        let chunk = match chunk {
-            Ok(chunk) => chunk,
-            Err(error) if is_loss(&error) => return Ok(false),
-            Err(error) => return Err(error),
-        };
+    for chunk in chunks {
         *blobs += 1;
-        if store.locate(&chunk.id)?.is_none_or(|location| location.len != chunk.len) {
+        if !is_chunk_stored(store, *chunk)? {
             return Ok(false);
         }
         len = len.saturating_add(u64::from(chunk.len));

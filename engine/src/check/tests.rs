@@ -12,6 +12,8 @@ struct Shelf {
     indexed: Vec<PackOf>,
     listed: Vec<PackOf>,
     damaged_block: Option<u32>,
+    /// A pack that is swept while the check is under way.
+    swept: PackOf,
 }
 
 fn pack(number: u8, size_bytes: u64) -> PackOf {
@@ -28,6 +30,9 @@ impl Packs for Shelf {
     }
     fn listed(&self) -> Result<Vec<PackOf>> {
         Ok(self.listed.clone())
+    }
+    fn is_still_indexed(&self, pack: &PackOf) -> Result<bool> {
+        Ok(*pack != self.swept)
     }
     fn contents(&self, pack: &PackOf) -> Result<IndexedPack> {
         let block = |n: u32| BlockEntry { offset: 124 + n * 20, stored_len: 20, raw_len: 10 };
@@ -64,9 +69,9 @@ impl Packs for Shelf {
 
 #[test]
 fn missing_and_short_packs_are_damage_and_unlisted_ones_a_notice() {
-    let indexed = vec![pack(1, 100), pack(2, 100), pack(3, 100)];
+    let indexed = vec![pack(1, 100), pack(2, 100), pack(3, 100), pack(5, 100)];
     let listed = vec![pack(1, 100), pack(2, 99), pack(4, 100)];
-    let shelf = Shelf { indexed, listed, damaged_block: None };
+    let shelf = Shelf { indexed, listed, damaged_block: None, swept: pack(5, 100) };
     let mut report = CheckReport::default();
     let whole = census::check(&shelf, &mut report).unwrap();
     assert_eq!(whole, [pack(1, 100)]);
@@ -79,7 +84,8 @@ fn missing_and_short_packs_are_damage_and_unlisted_ones_a_notice() {
 #[test]
 fn a_damaged_block_is_one_sentence_and_its_neighbours_are_still_read() {
     for (damaged_block, read_bytes, findings) in [(None, 12, 0), (Some(1), 8, 1)] {
-        let shelf = Shelf { indexed: Vec::new(), listed: Vec::new(), damaged_block };
+        let (indexed, listed, swept) = (Vec::new(), Vec::new(), pack(5, 100));
+        let shelf = Shelf { indexed, listed, damaged_block, swept };
         let mut report = CheckReport::default();
         let interrupt = Interrupt::new();
         data::check(&shelf, &[pack(1, 100)], 100, &mut report, &Silent, &interrupt).unwrap();

@@ -15,6 +15,7 @@ mod file;
 mod files;
 mod packs;
 mod pages;
+mod sayings;
 mod scan;
 mod segment;
 mod tables;
@@ -36,7 +37,7 @@ pub use files::{FileMemory, KnownFile};
 pub use scan::{PackStanding, RowsByBlob};
 pub(crate) use segment::LIST_LEN_MAX;
 pub use segment::{IndexSegment, IndexedPack, SEGMENT_LEN_MAX};
-pub use tables::{KnownPack, Spot};
+pub use tables::{KnownPack, Said, Spot};
 
 /// The word in `meta` under which lost listings are noted.
 const LOST_LISTINGS: &[u8] = b"lost listings";
@@ -193,6 +194,11 @@ impl Index {
         self.packs().is_buried(pack)
     }
 
+    /// How many packs tombstones bury; it only grows, while no tombstone is lost.
+    pub fn buried_packs(&self) -> usize {
+        self.packs().buried()
+    }
+
     /// Where a blob can be read; one in a pack that is not condemned, if there is a choice.
     ///
     /// # Errors
@@ -334,7 +340,7 @@ impl Index {
 
 fn known(pack: &IndexedPack, is_hearsay: bool) -> KnownPack {
     let IndexedPack { id, header, pack_len, .. } = *pack;
-    KnownPack { id, header, pack_len, is_hearsay }
+    KnownPack { id, header, pack_len, said: pack.said(), is_hearsay }
 }
 
 fn spots(pack: &IndexedPack, number: u32) -> impl Iterator<Item = (BlobId, Spot)> + '_ {

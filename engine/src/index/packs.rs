@@ -1,16 +1,19 @@
 //! Which packs exist, by number: small enough to be in memory whole.
-use super::tables::{KnownPack, Refers};
+use super::tables::{KnownPack, Refers, Said};
 use crate::id::{PackId, SegmentId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The packs that segments list, less those that tombstones bury, and this session's own.
 ///
-/// A pack that is known from hearsay has a number of its own, and so rows of its own: what a station
-/// says of a pack changes nothing of what somebody else says who may be relied on.
+/// Each *saying* of a pack has a number of its own, and so rows of its own: what a station says of a
+/// pack, or a segment that lies, changes nothing of what others say. All that say the same share one.
 #[derive(Default)]
 pub(super) struct PackList {
     known: Vec<KnownPack>,
-    numbers: HashMap<(PackId, bool), u32>,
+    /// The numbers of each pack: one for each saying.
+    sayings: HashMap<PackId, Vec<u32>>,
+    /// What packs say of themselves, as far as somebody read them from end to end to settle a dispute.
+    own_words: HashMap<PackId, Said>,
     pub(super) segments: BTreeMap<SegmentId, Refers>,
     listed: HashSet<u32>,
     buried: HashSet<PackId>,
@@ -24,22 +27,25 @@ pub(super) struct PackList {
 
 impl PackList {
     pub(super) fn load(known: Vec<KnownPack>, segments: BTreeMap<SegmentId, Refers>) -> Self {
-        let key = |(n, pack): (usize, &KnownPack)| ((pack.id, pack.is_hearsay), number(n));
-        let numbers = known.iter().enumerate().map(key).collect();
-        let mut list = PackList { known, numbers, segments, ..PackList::default() };
+        let mut list = PackList { segments, ..PackList::default() };
+        for pack in known {
+            list.sayings.entry(pack.id).or_default().push(number(list.known.len()));
+            list.known.push(pack);
+        }
         list.settle();
         list
     }
 
-    /// The pack's number; a new one for a pack that has none.
+    /// The number of what is said of a pack; a new one for what nobody has said before.
     pub(super) fn number_of(&mut self, pack: KnownPack) -> (u32, bool) {
-        let key = (pack.id, pack.is_hearsay);
-        if let Some(known) = self.numbers.get(&key) {
-            return (*known, false);
-        }
         let new = number(self.known.len());
+        let sayings = self.sayings.entry(pack.id).or_default();
+        let same = sayings.iter().find(|number| self.known.get(**number as usize) == Some(&pack));
+        if let Some(same) = same {
+            return (*same, false);
+        }
+        sayings.push(new);
         self.known.push(pack);
-        self.numbers.insert(key, new);
         (new, true)
     }
 
@@ -90,6 +96,8 @@ impl PackList {
         let both = self.condemned.iter().chain(&self.unsound);
         both.into_iter().any(|id| self.live_by_id(id).is_some())
             || self.listed.iter().chain(&self.own).any(|pack| self.is_hearsay(*pack))
+            || !self.contradicted().is_empty()
+            || !self.disputed().is_empty()
     }
 
     /// Whether the number is that of a live pack as nobody knows it who may be relied on.
@@ -109,6 +117,7 @@ impl PackList {
         let is_covered = |pack: &u32| {
             let known = self.known.get(*pack as usize).filter(|known| known.is_hearsay);
             known.is_some_and(|k| vouched.contains(&k.id) || self.buried.contains(&k.id))
+                || self.is_contradicted(*pack)
         };
         let covered = |refers: &Refers| {
             !refers.packs.is_empty()
@@ -136,6 +145,10 @@ impl PackList {
         self.buried.contains(id)
     }
 
+    pub(super) fn buried(&self) -> usize {
+        self.buried.len()
+    }
+
     /// The pack, if blobs may be read from it.
     pub(super) fn live(&self, pack: u32) -> Option<&KnownPack> {
         let known = self.known.get(pack as usize)?;
@@ -143,30 +156,90 @@ impl PackList {
         (stands && !self.buried.contains(&known.id)).then_some(known)
     }
 
+    /// What counts of the pack's live sayings; best: not contradicted by the pack itself, and vouched for.
+    fn best(&self, id: &PackId) -> Option<u32> {
+        let live =
+            self.sayings.get(id)?.iter().copied().filter(|number| self.live(*number).is_some());
+        live.min_by_key(|number| (self.is_contradicted(*number), self.is_hearsay(*number), *number))
+    }
+
     /// As somebody vouches for it, if anybody does.
     pub(super) fn live_by_id(&self, id: &PackId) -> Option<&KnownPack> {
-        let numbers =
-            [false, true].into_iter().filter_map(|hearsay| self.numbers.get(&(*id, hearsay)));
-        numbers.filter_map(|number| self.live(*number)).next()
+        self.best(id).and_then(|number| self.live(number))
     }
 
-    /// The live pack of this number, unless another number is what counts of the same pack.
+    /// The live pack of this number, unless another saying of the same pack is better. Of several that
+    /// are as good, nobody knows which is right: all count.
     pub(super) fn counted(&self, pack: u32) -> Option<&KnownPack> {
         let known = self.live(pack)?;
-        let twin = self.numbers.get(&(known.id, false)).filter(|_| known.is_hearsay);
-        twin.and_then(|twin| self.live(*twin)).is_none().then_some(known)
+        let best = self.best(&known.id)?;
+        let is_as_good = self.is_contradicted(best) == self.is_contradicted(pack)
+            && self.is_hearsay(best) == known.is_hearsay;
+        is_as_good.then_some(known)
     }
 
-    /// Whether what is written now may rely on the pack.
+    /// Whether what is written now may rely on the pack, as this number says what it is.
     pub(super) fn is_reliable(&self, pack: u32) -> bool {
         self.live(pack).filter(|known| !known.is_hearsay).is_some_and(|known| {
-            !self.condemned.contains(&known.id) && !self.unsound.contains(&known.id)
+            !self.condemned.contains(&known.id)
+                && !self.unsound.contains(&known.id)
+                && !self.is_contradicted(pack)
+                && !self.is_disputed(&known.id)
         })
+    }
+
+    /// Notes what a pack says of itself: whoever says something else of it is wrong.
+    pub(super) fn set_own_word(&mut self, id: PackId, said: Said) {
+        self.own_words.insert(id, said);
+    }
+
+    pub(super) fn has_own_word(&self, id: &PackId) -> bool {
+        self.own_words.contains_key(id)
+    }
+
+    /// Whether the pack itself says something else.
+    pub(super) fn is_contradicted(&self, pack: u32) -> bool {
+        self.known.get(pack as usize).is_some_and(|known| {
+            self.own_words.get(&known.id).is_some_and(|own| *own != known.said)
+        })
+    }
+
+    /// Whether several sayings of the pack count, and only one can be right.
+    pub(super) fn is_disputed(&self, id: &PackId) -> bool {
+        let sayings = self.sayings.get(id).map_or(&[][..], Vec::as_slice);
+        sayings.len() > 1 && sayings.iter().filter(|n| self.counted(**n).is_some()).count() > 1
+    }
+
+    /// What is said of each disputed pack.
+    pub(super) fn disputed(&self) -> Vec<Vec<KnownPack>> {
+        let several = self.sayings.iter().filter(|(_, sayings)| sayings.len() > 1);
+        let disputed = several.filter(|(id, _)| self.is_disputed(id));
+        disputed.map(|(id, _)| self.counted_of(id)).collect()
+    }
+
+    /// What counts of one pack.
+    pub(super) fn counted_of(&self, id: &PackId) -> Vec<KnownPack> {
+        let sayings = self.sayings.get(id).map_or(&[][..], Vec::as_slice);
+        sayings.iter().filter_map(|number| self.counted(*number).copied()).collect()
+    }
+
+    /// The segments that say of packs what those do not say of themselves.
+    pub(super) fn contradicted(&self) -> Vec<(SegmentId, Vec<PackId>)> {
+        if self.own_words.is_empty() {
+            return Vec::new();
+        }
+        let lies = |refers: &Refers| -> Vec<PackId> {
+            let wrong = refers.packs.iter().filter(|pack| self.is_contradicted(**pack));
+            wrong.filter_map(|pack| self.live(*pack).map(|known| known.id)).collect()
+        };
+        let segments = self.segments.iter().map(|(id, refers)| (*id, lies(refers)));
+        segments.filter(|(_, lies)| !lies.is_empty()).collect()
     }
 
     /// Each pack once.
     pub(super) fn live_packs(&self) -> impl Iterator<Item = &KnownPack> {
-        (0..self.known.len()).filter_map(|n| self.counted(number(n)))
+        let numbers = (0..self.known.len()).map(number);
+        numbers.filter_map(|n| self.live(n).filter(|known| self.best(&known.id) == Some(n)))
     }
 }
 
@@ -188,7 +261,8 @@ mod tests {
             encapsulated: [0; 32],
             committed: [0; 32],
         };
-        KnownPack { id: PackId::from_bytes([n; 32]), header, pack_len: 1, is_hearsay: false }
+        let id = PackId::from_bytes([n; 32]);
+        KnownPack { id, header, pack_len: 1, said: [0; 16], is_hearsay: false }
     }
 
     fn segment(n: u8) -> SegmentId {
@@ -236,6 +310,27 @@ mod tests {
         assert!(list.has_unreliable(), "the first is still hearsay");
         list.drop_segments(&[segment(2)]);
         assert!(list.live_by_id(&pack(2).id).is_none());
+    }
+
+    #[test]
+    fn of_two_sayings_neither_is_relied_on_until_the_pack_itself_was_asked() {
+        let mut list = PackList::default();
+        let (right, _) = list.number_of(pack(1));
+        let (wrong, new) = list.number_of(KnownPack { said: [9; 16], ..pack(1) });
+        assert!(new);
+        for (n, number) in [(1, right), (2, wrong)] {
+            list.add_segment(segment(n), Refers { packs: vec![number], ..Refers::default() });
+        }
+        let id = pack(1).id;
+        assert!(list.is_disputed(&id) && list.has_unreliable() && list.live_packs().count() == 1);
+        assert!([right, wrong].iter().all(|n| list.counted(*n).is_some() && !list.is_reliable(*n)));
+        assert_eq!(list.counted_of(&id).len(), 2);
+        list.set_own_word(id, pack(1).said);
+        assert!(!list.is_disputed(&id) && list.is_reliable(right) && !list.is_reliable(wrong));
+        assert!(list.counted(right).is_some() && list.counted(wrong).is_none());
+        assert_eq!(list.contradicted(), [(segment(2), vec![id])]);
+        list.drop_segments(&[segment(2)]);
+        assert!(list.contradicted().is_empty() && !list.has_unreliable());
     }
 
     #[test]

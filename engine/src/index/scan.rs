@@ -22,12 +22,14 @@ pub struct PackStanding {
     pub damaged: bool,
     /// Nobody who may be relied on vouches for what it holds.
     pub hearsay: bool,
+    /// Different things are said of it, and nobody knows yet which is right.
+    pub disputed: bool,
 }
 
 impl PackStanding {
     /// Whether what is written now may rely on it.
     pub fn is_reliable(&self) -> bool {
-        !(self.condemned || self.missing || self.damaged || self.hearsay)
+        !(self.condemned || self.missing || self.damaged || self.hearsay || self.disputed)
     }
 }
 
@@ -82,6 +84,7 @@ impl Index {
             missing: doubts.is_missing(&pack.id),
             damaged: doubts.is_damaged(&pack.id),
             hearsay: pack.is_hearsay,
+            disputed: packs.is_disputed(&pack.id),
         };
         (0..packs.numbers()).map(|number| packs.counted(number).map(standing)).collect()
     }

@@ -8,6 +8,7 @@
 //!
 //! Segments only ever add. A sweep names the packs it deletes in a tombstone and rewrites nothing:
 //! rewriting was modelled and loses data (`docs/crash-safety.md`).
+use super::tables::Said;
 use crate::backend::ObjectKind;
 use crate::codec::{Decoder, Malformed, put_bytes, put_varint};
 use crate::error::{Error, ErrorKind, Result};
@@ -34,6 +35,17 @@ pub struct IndexedPack {
     pub pack_len: u64,
     /// Its blocks and blobs.
     pub footer: PackFooter,
+}
+
+impl IndexedPack {
+    /// Stands for all of it but the name.
+    pub fn said(&self) -> Said {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.header.encode());
+        hasher.update(&self.pack_len.to_le_bytes());
+        hasher.update(&self.footer.encode_list());
+        *hasher.finalize().as_bytes().first_chunk().expect("because a hash has 32 bytes")
+    }
 }
 
 /// Rows that were added, and packs that are gone.

@@ -3,7 +3,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `blobs` | blob id (32), pack number (4, big-endian) | block offset, stored length, raw length, ordinal, offset in the block, length (6 × 4) |
-//! | `packs` | pack number (4) | pack id (32), header (124), length (8), 1 if it is hearsay |
+//! | `packs` | pack number (4) | pack id (32), header (124), length (8), what is said of it (16), 1 if it is hearsay: one row for each saying |
 //! | `segments` | segment id (32) | numbers of the packs it lists, behind their count; ids of the packs it buries |
 //! | `snapshots` | snapshot id (32) | the object as stored: sealed |
 //! | `notes` | note id (32) | the object as stored: sealed |
@@ -19,7 +19,7 @@ use crate::pack::{BlobLocation, BlockEntry, HEADER_LEN, PackHeader};
 use redb::TableDefinition;
 
 /// Version of these tables; a file of another version is dropped and made anew.
-pub(super) const SCHEMA: &[u8] = b"devsnap index 3";
+pub(super) const SCHEMA: &[u8] = b"devsnap index 4";
 
 pub(super) const BLOBS: TableDefinition<'_, &[u8; 36], &[u8; 24]> = TableDefinition::new("blobs");
 pub(super) const PACKS: TableDefinition<'_, &[u8; 4], &[u8; PACK_ROW]> =
@@ -33,7 +33,10 @@ pub(super) const PAGES: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition:
 pub(super) const META: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("meta");
 
 /// Length of a row of `packs`, in bytes.
-const PACK_ROW: usize = 32 + HEADER_LEN + 8 + 1;
+const PACK_ROW: usize = 32 + HEADER_LEN + 8 + 16 + 1;
+
+/// Stands for all that somebody says of a pack: header, length and list, hashed.
+pub type Said = [u8; 16];
 
 /// A row of `blobs`, key and value.
 pub(super) type BlobRow = ([u8; 36], [u8; 24]);
@@ -107,6 +110,8 @@ pub struct KnownPack {
     pub header: PackHeader,
     /// Its length, in bytes.
     pub pack_len: u64,
+    /// All that is said of it: two who say the same of a pack have the same here.
+    pub said: Said,
     /// Nobody has vouched for this who may be relied on: it may be read, and nothing new may be
     /// built on it.
     pub is_hearsay: bool,
@@ -117,7 +122,8 @@ impl KnownPack {
         let mut value = [0; PACK_ROW];
         value[..32].copy_from_slice(self.id.as_bytes());
         value[32..32 + HEADER_LEN].copy_from_slice(&self.header.encode());
-        value[32 + HEADER_LEN..PACK_ROW - 1].copy_from_slice(&self.pack_len.to_le_bytes());
+        value[32 + HEADER_LEN..PACK_ROW - 17].copy_from_slice(&self.pack_len.to_le_bytes());
+        value[PACK_ROW - 17..PACK_ROW - 1].copy_from_slice(&self.said);
         value[PACK_ROW - 1] = u8::from(self.is_hearsay);
         value
     }
@@ -129,6 +135,7 @@ impl KnownPack {
             header: PackHeader::decode(&from.array("pack header")?)
                 .map_err(|_| Malformed("pack header"))?,
             pack_len: from.u64("pack length")?,
+            said: from.array("what is said of a pack")?,
             is_hearsay: from.u8("hearsay")? != 0,
         })
     }
@@ -196,6 +203,7 @@ mod tests {
                 committed: [5; 32],
             },
             pack_len: 1 << 40,
+            said: [6; 16],
             is_hearsay: true,
         };
         assert_eq!(KnownPack::decode(&pack.encode()), Ok(pack));

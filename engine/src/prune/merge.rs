@@ -76,7 +76,8 @@ fn merge_these(
         }
         buried.extend(segment.tombstones);
         for pack in segment.packs {
-            if !repository.index().is_buried(&pack.id) && listed.insert(pack.id) {
+            // Of a disputed pack all that is said of it is carried over.
+            if !repository.index().is_buried(&pack.id) && listed.insert((pack.id, pack.said())) {
                 writer.push(pack)?;
             }
         }

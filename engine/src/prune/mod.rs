@@ -7,18 +7,18 @@ mod copy;
 mod merge;
 mod plan;
 mod reach;
+mod roots;
 mod runs;
 mod sweep;
 mod tidy;
 mod usage;
 
-use crate::backend::{ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BlobId, SnapshotId};
 use crate::interrupt::Interrupt;
 use crate::progress::{Phase, Progress};
-use crate::repository::{OpenSession, Repository, SessionMarks, Snapshots};
-use reach::Reach;
+use crate::repository::{OpenSession, Repository, SessionMarks};
+use roots::Roots;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub struct PruneOptions {
     pub forgotten: BTreeSet<SnapshotId>,
     /// A session that has put no mark for so long is given up if it is in the way.
     pub fence_after: Duration,
+    /// Now, by this computer's clock: seconds since 1970.
+    pub now_secs: i64,
     /// The program, e.g. `devsnap 0.1.0`.
     pub program: String,
 }
@@ -54,13 +56,14 @@ pub struct PruneReport {
     pub removed_bytes: u64,
     /// What was stored again, in bytes as stored.
     pub stored_bytes: u64,
-    /// Index segments that were damaged and have been replaced.
+    /// Index segments that were damaged, or said of packs what is not so, and have been replaced.
     pub healed_segments: u64,
     /// Index segments that were merged into others.
     pub merged_segments: u64,
     /// Sessions and sweeps whose marks were removed.
     pub tidied: u64,
-    /// Sessions that were given up because they have not stirred for long.
+    /// Sessions that were given up: they have not stirred for long, or were of this computer and their
+    /// process is gone.
     pub fenced: Vec<OpenSession>,
     /// Sessions that must end before the marked packs can go: the next prune deletes them.
     pub waits_for: Vec<OpenSession>,
@@ -80,7 +83,9 @@ pub struct PruneReport {
 ///
 /// - [`Damaged`](ErrorKind::Damaged): a snapshot, a tree page or a mark cannot be read, or a blob
 ///   that a snapshot needs is in no pack. What is not seen to be needed must not be taken for
-///   unneeded, so nothing is deleted.
+///   unneeded, so nothing is deleted. What another computer forgets and sweeps meanwhile is no
+///   damage: then this looks again.
+/// - [`Conflict`](ErrorKind::Conflict): others do so again and again.
 /// - [`Denied`](ErrorKind::Denied) with a write-only key.
 /// - [`Interrupted`](ErrorKind::Interrupted).
 /// - what storing, reading the store and this computer's disk meet.
@@ -95,12 +100,16 @@ pub fn prune(
     let mut roots = Roots::new(scratch.path());
     let run = Run { repository, options, progress, interrupt, scratch: scratch.path() };
     let mut report = PruneReport::default();
-    run.plan(&mut roots, &mut report)?;
+    if !options.dry_run {
+        report.fenced = repository.fence_dead(&options.program)?;
+    }
+    run.while_they_stand(&mut roots, |roots| run.plan(roots, &mut report))?;
     if options.dry_run {
         return Ok(report);
     }
     run.sweep(&mut roots, &mut report)?;
     report.healed_segments = run.remove_damaged_segments(&roots)?;
+    report.healed_segments += repository.replace_wrong_sayings()?;
     progress.phase(Phase::Finishing);
     report.merged_segments = merge::merge(repository, interrupt)?;
     report.tidied = tidy::tidy(repository)?;
@@ -117,20 +126,6 @@ struct Run<'a> {
     scratch: &'a std::path::Path,
 }
 
-/// The snapshots that were walked, and what they reach.
-struct Roots {
-    walked: HashSet<SnapshotId>,
-    reach: Reach,
-    /// As they were when this run began.
-    damaged_segments: Option<BTreeSet<ObjectKey>>,
-}
-
-impl Roots {
-    fn new(scratch: &std::path::Path) -> Self {
-        Roots { walked: HashSet::new(), reach: Reach::new(scratch), damaged_segments: None }
-    }
-}
-
 impl Run<'_> {
     /// Looks at everything and decides.
     fn plan(&self, roots: &mut Roots, report: &mut PruneReport) -> Result<()> {
@@ -141,72 +136,14 @@ impl Run<'_> {
         report.snapshots = snapshots.named.len() as u64;
         report.unfinished = snapshots.unconfirmed.len() as u64;
         self.repository.note_missing_packs()?;
+        // Of what is disputed nothing may be given up, and segments that lie go with this run.
+        self.repository.settle_all()?;
         let usage = Usage::of(self.repository.index(), &mut roots.reach)?;
         refuse_lost(usage.lost, usage.first_lost)?;
         report.plan = PrunePlan::choose(&usage.packs, &open, self.options.max_unused);
         report.left_packs =
             usage.packs.iter().filter(|pack| pack.standing.condemned).count() as u64;
         Ok(())
-    }
-
-    /// Lists snapshots, then marks, then the index, which is rule 13's order; then adds what
-    /// snapshots reach that were not walked yet. Every snapshot object is a root, finished or not.
-    fn look(&self, roots: &mut Roots) -> Result<Snapshots> {
-        let mut snapshots = self.repository.snapshots()?;
-        if self.options.dry_run {
-            snapshots.named.retain(|named| !self.options.forgotten.contains(&named.id));
-            snapshots.unconfirmed.retain(|named| !self.options.forgotten.contains(&named.id));
-        }
-        if let Some((name, error)) = snapshots.unreadable.first() {
-            let doing = format!("reading snapshot {}", name.get(..8).unwrap_or(name));
-            return Err(Error::new(ErrorKind::Damaged, doing).because(format!(
-                "it may need anything, so nothing is deleted ({error}); `devsnap check` tells more"
-            )));
-        }
-        let damaged = self.level()?;
-        if !damaged.is_empty() || !snapshots.unconfirmed.is_empty() {
-            // Tombstones may be among what is lost, and a run that never ended may name what it likes:
-            // packs that are gone must not pass for stored.
-            self.repository.note_missing_packs()?;
-        }
-        let known = roots.damaged_segments.get_or_insert_with(|| damaged.clone());
-        if let Some(new) = damaged.difference(known).next() {
-            // What it listed has not been listed again by this run.
-            return Err(Error::new(ErrorKind::Damaged, format!("reading {new}"))
-                .because("it was damaged while this was under way; run again"));
-        }
-        for (named, gaps) in [
-            (&snapshots.named, reach::Gaps::Refused),
-            (&snapshots.unconfirmed, reach::Gaps::Passed),
-        ] {
-            let new: Vec<_> = named.iter().filter(|n| !roots.walked.contains(&n.id)).collect();
-            let trees = new.iter().filter_map(|named| named.snapshot.root);
-            let progress = &**self.progress;
-            roots.reach.add(self.repository, trees, gaps, progress, self.interrupt)?;
-            roots.walked.extend(new.iter().map(|named| named.id));
-        }
-        Ok(snapshots)
-    }
-
-    /// Marks first, then the index. Answers with segments that are damaged: the packs they listed
-    /// have been read themselves.
-    fn level(&self) -> Result<BTreeSet<ObjectKey>> {
-        let level = self.repository.bring_level()?;
-        let mut damaged = BTreeSet::new();
-        for (name, error) in level.unreadable_segments {
-            match error.kind() {
-                ErrorKind::Damaged => {
-                    damaged.insert(ObjectKey::new(ObjectKind::IndexSegment, name));
-                }
-                // Superseded since it was listed.
-                ErrorKind::NotFound => {}
-                kind => {
-                    let doing = format!("reading index segment {}", name.get(..8).unwrap_or(&name));
-                    return Err(Error::new(kind, doing).because(error));
-                }
-            }
-        }
-        Ok(damaged)
     }
 
     /// Damaged segments go once other ones list the packs that they listed; unless they open when

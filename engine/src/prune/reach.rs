@@ -197,7 +197,8 @@ impl Walk<'_> {
     }
 }
 
-fn is_loss(error: &Error) -> bool {
+/// Whether something is not there as it should be.
+pub(super) fn is_loss(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NotFound | ErrorKind::TooNew)
 }
 

@@ -11,6 +11,10 @@ use crate::progress::Phase;
 use crate::repository::{OpenSession, SessionMarks, SweepMark};
 use std::collections::BTreeSet;
 
+/// Where stations write, a mark is held up for so many times as long as a silent session is waited for
+/// at most, whoever gives signs of life: two weeks by default.
+const PATIENCE_TIMES: u64 = 7;
+
 /// Packs that one mark names at most.
 const MARK_PACKS_MAX: usize = 500_000;
 
@@ -26,11 +30,11 @@ impl Run<'_> {
             return Ok(());
         }
         for packs in condemned.chunks(MARK_PACKS_MAX) {
-            self.repository.put_mark(packs)?;
+            self.repository.put_mark(packs, self.options.now_secs)?;
         }
         if condemned.is_empty() {
             // Names nothing, and tells what time the storage has.
-            self.repository.put_mark(&[])?;
+            self.repository.put_mark(&[], self.options.now_secs)?;
         }
         let marks = self.repository.standing_marks()?;
         let condemned: BTreeSet<PackId> = marks.iter().flat_map(|m| &m.packs).copied().collect();
@@ -39,13 +43,13 @@ impl Run<'_> {
             report.waiting_packs = condemned.len() as u64;
             return Ok(());
         }
-        self.save(&condemned, roots, report)?;
+        self.while_they_stand(roots, |roots| self.save(&condemned, roots, report))?;
         self.bury(&condemned, report)?;
         for mark in &marks {
             self.repository.finish_mark(&mark.sweep)?;
         }
         // What is condemned is final only while a mark stands: look again.
-        self.repository.note_condemned()
+        self.repository.note_condemned().map(drop)
     }
 
     /// Rule 12: no session that may rely on a condemned pack is open any more. One that has not
@@ -54,9 +58,10 @@ impl Run<'_> {
         let sessions = SessionMarks::list(self.repository, "")?;
         // By the storage's own clock: the newest mark was put just now.
         let now_secs = marks.iter().filter_map(|mark| mark.put_at_secs).max();
+        let is_held_up = self.is_held_up(marks);
         for session in self.repository.blocking_sessions(&sessions)? {
             let about = sessions.about(self.repository, session);
-            if self.is_dead(&about, now_secs) {
+            if is_held_up || self.is_dead(&about, now_secs) {
                 self.repository.fence(session, &self.options.program)?;
                 report.fenced.push(about);
             } else {
@@ -64,6 +69,17 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a mark has stood for so long that no session holds it up any more. Anybody who may write
+    /// to the storage can put heartbeats in anybody's name; nobody can change when a full key signed
+    /// the mark. A station's run that is given up looks, at its end, whether all it stored is there.
+    fn is_held_up(&self, marks: &[SweepMark]) -> bool {
+        let patience = self.options.fence_after.as_secs().saturating_mul(PATIENCE_TIMES);
+        let oldest = marks.iter().map(|mark| mark.marked_at_secs).min();
+        let stood = oldest.map_or(0, |oldest| self.options.now_secs.saturating_sub(oldest));
+        self.repository.config().has_stations()
+            && u64::try_from(stood).is_ok_and(|stood| stood >= patience)
     }
 
     fn is_dead(&self, session: &OpenSession, now_secs: Option<i64>) -> bool {

@@ -1,13 +1,15 @@
 //! Bringing this computer's copy level with the store: what is new is fetched, what is gone is
 //! dropped, what is damaged is told and read from pack footers instead.
-use super::{Repository, gc};
+use super::Repository;
 use crate::backend::{Body, ObjectInfo, ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackId, SegmentId};
 use crate::index::{IndexSegment, IndexedPack, LIST_LEN_MAX, SEGMENT_LEN_MAX};
-use crate::pack::{HEADER_LEN, PACK_LEN_MAX, PackFooter, PackHeader, TRAILER_LEN, read_trailer};
-use crate::seal::WriterRole;
-use std::collections::{BTreeSet, HashMap};
+use crate::pack::{
+    HEADER_LEN, PACK_LEN_MAX, PackFooter, PackHeader, PackKind, TRAILER_LEN, read_trailer,
+};
+use crate::seal::{WriterId, WriterRole};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::PoisonError;
 
 /// Segments are recorded together until they hold this many blobs: rows go in sorted.
@@ -25,6 +27,9 @@ pub struct Level {
     /// Segments that could not be read, and why. What they listed is unknown until
     /// [`adopt_unlisted_packs`](Repository::adopt_unlisted_packs) finds it.
     pub unreadable_segments: Vec<(String, Error)>,
+    /// Names of what lies among the marks of sweepers and is none: nobody obeys it. Not all, where there
+    /// are very many; none unless marks were looked for.
+    pub stray_marks: Vec<String>,
 }
 
 /// Packs that no segment lists, as read from their own footers.
@@ -32,6 +37,8 @@ pub struct Level {
 pub(super) struct Adopted {
     looked: bool,
     packs: Vec<IndexedPack>,
+    /// Packs, and the length they were said to have, that were asked what they hold.
+    pub(super) asked: HashSet<(PackId, u64)>,
 }
 
 impl Repository {
@@ -42,14 +49,8 @@ impl Repository {
     ///
     /// A listing or a mark could not be read; the local index could not be written.
     pub fn bring_level(&self) -> Result<Level> {
-        self.note_condemned()?;
-        self.level_index()
-    }
-
-    /// Lists what sweepers have marked: nothing that is written from now on relies on it.
-    pub(crate) fn note_condemned(&self) -> Result<()> {
-        self.index().set_condemned(gc::condemned(self)?);
-        Ok(())
+        let stray_marks = self.note_condemned()?;
+        Ok(Level { stray_marks, ..self.level_index()? })
     }
 
     /// Fetches segments that are new and drops those that are gone.
@@ -107,7 +108,7 @@ impl Repository {
     pub(crate) fn note_missing_packs(&self) -> Result<usize> {
         let mut expected: HashMap<PackId, u64> =
             self.index().live_packs().into_iter().map(|pack| (pack.id, pack.pack_len)).collect();
-        let mut has_unlisted = false;
+        let (mut has_unlisted, mut of_other_lengths) = (false, Vec::new());
         for kind in [ObjectKind::MetaPack, ObjectKind::DataPack] {
             for listed in self.backend().list(kind, "") {
                 let ObjectInfo { key, size_bytes, .. } = listed?;
@@ -116,9 +117,17 @@ impl Repository {
                     Some(expected_bytes) if *expected_bytes == size_bytes => {
                         expected.remove(&id);
                     }
-                    Some(_) => {}
+                    // Cut short, or somebody says of it what is not so.
+                    Some(_) => of_other_lengths.push((key, id, size_bytes)),
                     None => has_unlisted |= !self.index().is_buried(&id),
                 }
+            }
+        }
+        for (key, id, size_bytes) in of_other_lengths {
+            let kind =
+                if key.kind() == ObjectKind::MetaPack { PackKind::Meta } else { PackKind::Data };
+            if self.ask(kind, &id, size_bytes)? {
+                expected.remove(&id);
             }
         }
         let missing = expected.len();
@@ -177,6 +186,11 @@ impl Repository {
     /// [`NotFound`](ErrorKind::NotFound), [`Damaged`](ErrorKind::Damaged),
     /// [`TooNew`](ErrorKind::TooNew); what reading meets.
     pub(crate) fn read_segment(&self, id: &SegmentId) -> Result<IndexSegment> {
+        Ok(self.read_signed_segment(id)?.1)
+    }
+
+    /// As [`read_segment`](Self::read_segment), with its writer.
+    pub(super) fn read_signed_segment(&self, id: &SegmentId) -> Result<(WriterId, IndexSegment)> {
         let key = ObjectKey::new(ObjectKind::IndexSegment, id.to_hex());
         let object = self.backend().get_whole(&key, SEALED_SEGMENT_MAX)?;
         if blake3::hash(&object) != *id.as_bytes() {
@@ -191,7 +205,7 @@ impl Repository {
             segment.tombstones.clear();
             segment.is_hearsay |= writer != self.keys().signer.writer();
         }
-        Ok(segment)
+        Ok((writer, segment))
     }
 
     /// Packs on the backend that no segment lists: what a lost segment listed, and what runs that
@@ -233,11 +247,7 @@ impl Repository {
                 // A sweep deletes it just now, or was cut off doing so.
                 Ok(pack) if self.index().is_buried(&pack.id) => {}
                 Ok(pack) => {
-                    match self.config().has_stations() {
-                        true => self.index().record_found_pack(&pack)?,
-                        false => self.index().record_pack(&pack)?,
-                    }
-                    adopted.packs.push(pack);
+                    self.adopt(&mut adopted, pack)?;
                     found += 1;
                 }
                 Err(e) if is_unreadable(&e) => {}
@@ -245,6 +255,16 @@ impl Repository {
             }
         }
         Ok(found)
+    }
+
+    /// Records a pack as it lists itself; the next segment that is written lists it so.
+    pub(super) fn adopt(&self, adopted: &mut Adopted, pack: IndexedPack) -> Result<()> {
+        match self.config().has_stations() {
+            true => self.index().record_found_pack(&pack)?,
+            false => self.index().record_pack(&pack)?,
+        }
+        adopted.packs.push(pack);
+        Ok(())
     }
 
     /// How many packs are adopted and still in no segment.
@@ -361,6 +381,6 @@ fn fill_segment(waiting: &mut Vec<IndexedPack>) -> Vec<IndexedPack> {
 }
 
 /// An object that tells nothing: it may be anybody's, and must not keep others from working.
-fn is_unreadable(error: &Error) -> bool {
+pub(super) fn is_unreadable(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NotFound | ErrorKind::TooNew)
 }

@@ -6,6 +6,7 @@
 mod config;
 mod configs;
 mod content;
+mod disputes;
 mod gc;
 mod keyring;
 mod level;
@@ -14,6 +15,7 @@ mod notes;
 mod own_pages;
 mod read;
 mod removal;
+mod running;
 mod session;
 mod snapshots;
 mod unlock;
@@ -39,12 +41,13 @@ use std::sync::{Arc, Mutex};
 
 pub use config::{RepositoryConfig, Unlock, Writer};
 pub use content::Chunks;
+pub use disputes::WrongSaying;
 pub use gc::SweepMark;
 pub use keyring::{KeyEntry, KeyKind, Keyring};
 pub use level::Level;
 pub(crate) use level::SEGMENT_BLOBS;
 pub use notes::{Note, Notes};
-pub use session::{OpenSession, Session, SessionMarks};
+pub use session::{OpenSession, Session, SessionMarks, now_secs};
 pub use snapshots::Snapshots;
 pub use view::SnapshotView;
 
@@ -146,7 +149,7 @@ impl Repository {
     /// - [`NoRepository`](ErrorKind::NoRepository): there is none at this place.
     /// - [`WrongPassword`](ErrorKind::WrongPassword): no key slot opens.
     /// - [`TooNew`](ErrorKind::TooNew): written by a later format version.
-    /// - [`Damaged`](ErrorKind::Damaged): no config can be read, or a sweep mark cannot.
+    /// - [`Damaged`](ErrorKind::Damaged): no config can be read.
     /// - [`RolledBack`](ErrorKind::RolledBack): its keys are older than what this computer has seen.
     /// - [`WrongKey`](ErrorKind::WrongKey): the station's key was removed, or is of another repository.
     /// - what reading the storage and this computer's disk meets.
@@ -178,7 +181,8 @@ impl Repository {
             adopted: Mutex::default(),
             own_pages: WaitingPages::default(),
         }));
-        let level = repository.bring_level()?;
+        repository.look_for_marks_to_read(progress)?;
+        let level = repository.level_index()?;
         for (name, error) in &level.unreadable_segments {
             let name = name.get(..8).unwrap_or(name);
             progress.warn(&format!("index segment {name} cannot be read: {}", error.kind()));
@@ -193,6 +197,28 @@ impl Repository {
             }
         }
         Ok(repository)
+    }
+
+    /// Who only reads may do so whatever sweepers condemn, so a mark that cannot be read is told and
+    /// stops nobody here; it stops whoever opens a session, and every sweep.
+    fn look_for_marks_to_read(&self, progress: &dyn Progress) -> Result<()> {
+        match self.note_condemned() {
+            Ok(strays) => {
+                if let Some(first) = strays.first() {
+                    progress.warn(&format!(
+                        "{} objects lie among the marks of sweeps and no full key made them, first: \
+                         gc/{first}; they are passed over, and may be removed",
+                        strays.len()
+                    ));
+                }
+                Ok(())
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::Damaged | ErrorKind::TooNew) => {
+                progress.warn(&format!("{e:?}"));
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// Its name.

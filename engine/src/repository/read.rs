@@ -94,11 +94,14 @@ impl Repository {
         match opened {
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 // Another computer's sweep may have moved what was in it: whoever asks again
-                // where a blob is gets an answer that is level with the store.
-                self.bring_level()?;
+                // where a blob is gets an answer that is level with the store. Marks are not looked
+                // for: a writer holds to those it found when it opened its session.
+                self.level_index()?;
                 self.index().add_missing(pack);
                 Err(e)
             }
+            // It may be what is said of it that is wrong.
+            Err(e) if e.kind() == ErrorKind::Damaged && self.index().is_disputed(pack) => Err(e),
             Err(e) if e.kind() == ErrorKind::Damaged => {
                 // The next run stores what it held again; that it cannot be noted hides nothing.
                 let _ = self.index().note_damaged(pack, true);
@@ -112,6 +115,11 @@ impl Repository {
     fn forget_copy(&self, pack: &KnownPack) -> bool {
         pack.header.kind == PackKind::Meta
             && self.caches().meta.as_ref().is_some_and(|meta| meta.forget(pack))
+    }
+
+    /// Finds the key of a pack anew: it was found with a header that was not the pack's.
+    pub(super) fn forget_pack_key(&self, pack: &PackId) {
+        self.caches().keys.remove(pack);
     }
 
     fn known_pack(&self, pack: &PackId) -> Result<KnownPack> {
@@ -193,12 +201,17 @@ impl Repository {
                 .because("it is not stored")
         };
         let mut location = self.locate(id)?.ok_or_else(missing)?;
+        let mut was_settled = false;
         loop {
             match self.read_at(kind, id, &location) {
                 // Another computer's sweep may have moved it since the index was level; or the pack
-                // is lost, and a later run has stored what it held again.
+                // is lost, and a later run has stored what it held again; or somebody has said of
+                // the pack what is not so.
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Damaged) => {
-                    match self.locate(id)?.filter(|other| other.pack != location.pack) {
+                    let is_settled = !was_settled && self.settle(&location.pack)?;
+                    was_settled |= is_settled;
+                    let is_other = |other: &BlobLocation| is_settled || other.pack != location.pack;
+                    match self.locate(id)?.filter(is_other) {
                         Some(other) => location = other,
                         None => return Err(e),
                     }

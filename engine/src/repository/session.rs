@@ -5,6 +5,7 @@
 //! a session up puts `<sid>.fence`; then its snapshot does not count. The order and why it is safe
 //! stand in `docs/crash-safety.md`; each mark is sealed and says who put it.
 use super::Repository;
+use super::running::Running;
 use crate::backend::{Body, ObjectKey, ObjectKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
@@ -36,18 +37,27 @@ pub struct Session {
     beats: AtomicU64,
     /// Whether it is there for others to see.
     marked: bool,
+    /// What tells this computer's next run whether this process lives.
+    running: Option<Running>,
 }
 
 impl Session {
-    /// Puts the session's `open`, then lists what sweepers have marked. Whoever opens it lists
-    /// snapshots next, and the index after them.
+    /// Puts the session's `open`, gives up what dead processes of this computer have left open, then
+    /// lists what sweepers have marked. Whoever opens it lists snapshots next, and the index after
+    /// them.
     ///
     /// # Errors
     ///
     /// As [`Backend::put`](crate::backend::Backend::put); a mark that could not be read.
     pub fn open(repository: &Repository, program: &str) -> Result<Session> {
-        let session = Session { marked: true, ..Session::rehearse(repository, program)? };
-        let opened = session.put("open").and_then(|()| session.repository.note_condemned());
+        let rehearsed = Session::rehearse(repository, program)?;
+        // Before `open`: whatever cuts this off is found by the next run.
+        let running = Running::begin(repository.cache_folder(), rehearsed.id);
+        let session = Session { marked: true, running, ..rehearsed };
+        let opened = session
+            .put("open")
+            .and_then(|()| repository.fence_dead(program).map(drop))
+            .and_then(|()| repository.note_condemned().map(drop));
         match opened {
             Ok(()) => Ok(session),
             Err(error) => {
@@ -67,7 +77,8 @@ impl Session {
         let id = SessionId::from_bytes(random_array()?);
         let key = repository.keys().recipient.new_session(repository.id(), id)?;
         let (repository, program) = (repository.clone(), program.to_owned());
-        Ok(Session { repository, id, key, program, beats: AtomicU64::new(0), marked: false })
+        let beats = AtomicU64::new(0);
+        Ok(Session { repository, id, key, program, beats, marked: false, running: None })
     }
 
     /// Its name.
@@ -112,6 +123,7 @@ impl Session {
     pub fn end(&self) -> Result<()> {
         self.put("end")?;
         self.clean_up();
+        self.forget_running();
         Ok(())
     }
 
@@ -127,8 +139,15 @@ impl Session {
         }
         self.put("end")?;
         self.clean_up();
+        self.forget_running();
         self.repository.backend().remove(&mark_key(self.id, "end"))?;
         Ok(())
+    }
+
+    fn forget_running(&self) {
+        if let Some(running) = &self.running {
+            running.forget();
+        }
     }
 
     /// Removes heartbeats and `open`; what cannot be removed is litter for a later sweep.
@@ -215,7 +234,11 @@ impl Repository {
     }
 
     /// Who signed a mark, and the program that put it; `None` when it is gone or no such mark.
-    fn signed_mark(&self, session: SessionId, mark: &str) -> Result<Option<(WriterId, String)>> {
+    pub(super) fn signed_mark(
+        &self,
+        session: SessionId,
+        mark: &str,
+    ) -> Result<Option<(WriterId, String)>> {
         match self.read_mark(session, mark) {
             Ok(found) => Ok(Some(found)),
             Err(e) => match e.kind() {
@@ -258,7 +281,7 @@ fn put_mark(repository: &Repository, session: SessionId, mark: &str, program: &s
 }
 
 /// Seconds since 1970 by this computer's clock; for people.
-pub(super) fn now_secs() -> i64 {
+pub fn now_secs() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }

@@ -161,14 +161,15 @@ fn blob_of<'b>(
 }
 
 /// Writes a piece that is not where it was: a pack may have been repacked since the batch was
-/// planned. Only when the blob is nowhere else is its file given up.
+/// planned, or an index may have lied. Only when the blob is nowhere else is its file given up.
 fn write_moved(run: &Run<'_>, batch: &Batch, piece: &Piece, cause: &Error) -> Result<()> {
     let file = &batch.files[piece.file as usize];
     if file.is_over() {
         return Ok(());
     }
+    let is_settled = run.store.settle(&piece.location.pack)?;
     let elsewhere = run.store.locate(&piece.id)?.filter(|location| {
-        location.pack != piece.location.pack && location.len == piece.location.len
+        (is_settled || location.pack != piece.location.pack) && location.len == piece.location.len
     });
     let Some(location) = elsewhere else {
         return give_up(run, batch, std::slice::from_ref(piece), cause);

@@ -11,6 +11,23 @@ pub(super) trait BlobStore: Sync {
     /// Where a blob is; `None` when it is not stored.
     fn locate(&self, id: &BlobId) -> Result<Option<BlobLocation>>;
 
+    /// Where a chunk is. A place that says another length than the file may be one that somebody lied
+    /// about: then its pack is asked.
+    fn locate_chunk(&self, chunk: &ChunkRef) -> Result<Option<BlobLocation>> {
+        match self.locate(&chunk.id)? {
+            Some(found) if found.len != chunk.len && self.settle(&found.pack)? => {
+                self.locate(&chunk.id)
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Looks into a pack in which a blob was not where it should be; whether blobs are found elsewhere
+    /// in it from now on.
+    fn settle(&self, _: &PackId) -> Result<bool> {
+        Ok(false)
+    }
+
     /// The plaintexts of neighbouring blocks of one data pack, read with one request; `blocks`
     /// are (ordinal, entry), ascending by offset. Blobs in them are not yet verified.
     fn read_blocks(&self, pack: &PackId, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>>;
@@ -31,6 +48,9 @@ pub(super) trait BlobStore: Sync {
 impl BlobStore for Repository {
     fn locate(&self, id: &BlobId) -> Result<Option<BlobLocation>> {
         Repository::locate(self, id)
+    }
+    fn settle(&self, pack: &PackId) -> Result<bool> {
+        Repository::settle(self, pack)
     }
     fn read_blocks(&self, pack: &PackId, blocks: &[(u32, BlockEntry)]) -> Result<Vec<Vec<u8>>> {
         Repository::read_blocks(self, PackKind::Data, pack, blocks)

@@ -311,7 +311,7 @@ impl<'r, 'a> Walk<'r, 'a> {
         for chunk in run.store.chunks(content) {
             run.interrupt.check()?;
             let chunk = chunk?;
-            let Some(location) = run.store.locate(&chunk.id)? else {
+            let Some(location) = run.store.locate_chunk(&chunk)? else {
                 let doing = format!("locating blob {}", chunk.id.short());
                 return Err(Error::new(ErrorKind::NotFound, doing));
             };

@@ -47,9 +47,22 @@ pub fn list_links<S: PageSource + ?Sized>(
     id: BlobId,
     level: u8,
 ) -> Result<Vec<BlobId>> {
+    Ok(list_page(source, id, level)?.into_iter().map(|(id, _)| id).collect())
+}
+
+/// As [`list_links`], with the length of each chunk, or of all chunks below, in bytes.
+///
+/// # Errors
+///
+/// As [`page_links`].
+pub fn list_page<S: PageSource + ?Sized>(
+    source: &S,
+    id: BlobId,
+    level: u8,
+) -> Result<Vec<(BlobId, u64)>> {
     let items = list::decode(&source.read_page(id)?, level).map_err(|malformed| {
         Error::new(ErrorKind::Damaged, format!("reading list page {}", id.short()))
             .because(malformed)
     })?;
-    Ok(items.into_iter().map(|item| item.id).collect())
+    Ok(items.into_iter().map(|item| (item.id, item.len)).collect())
 }

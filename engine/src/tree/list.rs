@@ -27,7 +27,7 @@ pub const LIST_DEPTH_MAX: u8 = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) id: BlobId,
-    len: u64,
+    pub(super) len: u64,
 }
 
 /// Writes the list of `chunks` and says where it begins.

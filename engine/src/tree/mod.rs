@@ -34,7 +34,7 @@ use crate::path::{PATH_LEN_MAX, TreePath};
 pub use cursor::{Scan, get, walk};
 pub use diff::{Diff, Difference};
 pub use edit::{Edit, apply};
-pub use links::{PageLinks, list_links, page_links};
+pub use links::{PageLinks, list_links, list_page, page_links};
 pub use list::{LIST_DEPTH_MAX, ListPart, ListReader, write_list};
 pub use params::{PageCutter, TreeParams};
 

@@ -119,7 +119,7 @@ fn an_error_at_any_call_is_reported_or_does_not_matter() {
 }
 
 /// Threads that a failed run left behind let go of the backend when they end.
-fn wait_alone<T>(shared: Arc<T>) -> T {
+pub(super) fn wait_alone<T>(shared: Arc<T>) -> T {
     let mut shared = shared;
     loop {
         match Arc::try_unwrap(shared) {

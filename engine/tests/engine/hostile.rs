@@ -120,6 +120,7 @@ fn no_wrong_byte_is_given_out_and_a_prune_makes_nothing_worse() {
                 dry_run: false,
                 forgotten: BTreeSet::new(),
                 fence_after: Duration::ZERO,
+                now_secs: 0,
                 program: "test".to_owned(),
             };
             let progress: Arc<dyn Progress> = Arc::new(Silent);

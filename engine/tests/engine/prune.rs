@@ -18,32 +18,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-const PHONE: PhoneLike = PhoneLike { seed: 11, files: 50, total_bytes: 1 << 20 };
+pub(super) const PHONE: PhoneLike = PhoneLike { seed: 11, files: 50, total_bytes: 1 << 20 };
 
-fn options(max_unused: MaxUnused) -> PruneOptions {
+pub(super) fn options(max_unused: MaxUnused) -> PruneOptions {
     PruneOptions {
         max_unused,
         dry_run: false,
         forgotten: BTreeSet::new(),
         fence_after: Duration::from_secs(48 * 3600),
+        now_secs: 0,
         program: "test".to_owned(),
     }
 }
 
-fn run(repository: &Repository, options: &PruneOptions) -> Result<PruneReport> {
+pub(super) fn run(repository: &Repository, options: &PruneOptions) -> Result<PruneReport> {
     let progress: Arc<dyn Progress> = Arc::new(Silent);
     prune(repository, options, &progress, &Interrupt::new())
 }
 
 /// Five days of a phone, and what each held.
-struct Days {
-    memory: Arc<MemoryBackend>,
-    here: TestRepository,
+pub(super) struct Days {
+    pub(super) memory: Arc<MemoryBackend>,
+    pub(super) here: TestRepository,
     days: Vec<(Snapshot, Held)>,
 }
 
 impl Days {
-    fn new() -> Days {
+    pub(super) fn new() -> Days {
         let memory = Arc::new(MemoryBackend::new());
         let here = TestRepository::over(memory.clone());
         let folder = tempfile::tempdir().expect("because there is room");
@@ -58,14 +59,14 @@ impl Days {
     }
 
     /// The same once more, on a computer that knows nothing.
-    fn copy(&self) -> Days {
+    pub(super) fn copy(&self) -> Days {
         let memory = Arc::new(MemoryBackend::with_contents(self.memory.contents()));
         let here = TestRepository::existing(memory.clone());
         Days { memory, here, days: self.days.clone() }
     }
 
     /// Forgets all but the days named.
-    fn keep(&self, kept: &[usize]) {
+    pub(super) fn keep(&self, kept: &[usize]) {
         let repository = self.here.open().expect("because it opens");
         let named = repository.snapshots().expect("because they can be listed").named;
         for (day, named) in named.iter().enumerate() {
@@ -77,7 +78,7 @@ impl Days {
     }
 
     /// Every kept day is whole on a computer that knows nothing, and nothing is amiss.
-    fn assert_whole(&self, kept: &[usize], why: &str) {
+    pub(super) fn assert_whole(&self, kept: &[usize], why: &str) {
         let afresh = TestRepository::existing(self.memory.clone());
         let repository = afresh.open().expect(why);
         let snapshots = repository.snapshots().expect(why).named;
@@ -91,7 +92,7 @@ impl Days {
         assert!(found.findings.is_empty(), "{why}: {:?}", found.findings);
     }
 
-    fn stored_bytes(&self) -> u64 {
+    pub(super) fn stored_bytes(&self) -> u64 {
         [ObjectKind::DataPack, ObjectKind::MetaPack]
             .into_iter()
             .flat_map(|kind| self.memory.list(kind, "").collect::<Vec<_>>())
@@ -99,7 +100,7 @@ impl Days {
             .sum()
     }
 
-    fn count(&self, kind: ObjectKind) -> usize {
+    pub(super) fn count(&self, kind: ObjectKind) -> usize {
         self.memory.list(kind, "").count()
     }
 }

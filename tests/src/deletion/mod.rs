@@ -6,9 +6,10 @@
 //!
 //! - [`explore`]: visits every state of a model.
 //! - [`rows`], [`segments`]: two small models, the first proofs of the protocol, kept as they were.
-//! - [`protocol`]: the whole protocol; [`store`], [`writer`], [`sweeper`], [`tidy`] are its parts and [`claims`] its tests.
+//! - [`protocol`]: the whole protocol; [`store`], [`writer`], [`sweeper`], [`tidy`], [`heal`] are its parts and [`claims`] its tests.
 mod claims;
 mod explore;
+mod heal;
 mod protocol;
 mod rows;
 mod segments;

@@ -8,6 +8,7 @@
 //! - [`rows`], [`segments`]: two small models, the first proofs of the protocol, kept as they were.
 //! - [`protocol`]: the whole protocol; [`store`], [`writer`], [`sweeper`], [`tidy`], [`heal`] are its parts and [`claims`] its tests.
 mod claims;
+mod claims_of_damage;
 mod explore;
 mod heal;
 mod protocol;

@@ -1,8 +1,8 @@
 //! The whole protocol: who takes part, which rule is broken on purpose, and what must never happen.
 use super::explore::{Model, Step};
+use super::heal::Healer;
 use super::store::{OLDEST, SECOND, SWEEPERS, Sessions, Store};
 use super::sweeper::Sweeper;
-use super::heal::Healer;
 use super::tidy::{Merger, Tidier};
 use super::writer::Writer;
 
@@ -62,8 +62,6 @@ pub(super) enum Variant {
     LooksOnlyWhenUnreadable,
     /// A writer reuses a pack that no segment names, though a mark does.
     AdoptsCondemned,
-    /// A writer takes over a parent's content although packs of the view are gone.
-    InheritsMissing,
     /// A writer lists packs before it lists marks.
     PacksBeforeMarks,
 }

@@ -130,7 +130,8 @@ impl Protocol {
                 step("lists half the index", half, &|_| {});
             }
             At::ListRest { needed, condemned, half } => {
-                let next = self.look(&sweeper, store, needed, condemned, store.seen_in_halves(half));
+                let next =
+                    self.look(&sweeper, store, needed, condemned, store.seen_in_halves(half));
                 step("lists the rest", next, &|_| {});
             }
             At::ListIndex { needed, condemned } => {
@@ -235,7 +236,14 @@ impl Protocol {
     }
 
     /// Has seen the index; goes on to look at packs, or decides.
-    fn look(&self, sweeper: &Sweeper, store: &Store, needed: bool, condemned: Packs, seen: Seen) -> At {
+    fn look(
+        &self,
+        sweeper: &Sweeper,
+        store: &Store,
+        needed: bool,
+        condemned: Packs,
+        seen: Seen,
+    ) -> At {
         let unreadable = store.unreadable || !self.rules.has(Variant::LooksOnlyWhenUnreadable);
         match self.scope.looks && unreadable {
             true => At::LookAtPacks { needed, condemned, seen },

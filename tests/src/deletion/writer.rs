@@ -196,7 +196,9 @@ impl Protocol {
             At::PutEndAlone => step("puts end without a snapshot", At::Over, &|s| s.end |= own),
             At::Confirmed | At::Over => {}
         }
-        if self.scope.stop && matches!(writer.at, At::PutPack { .. } | At::PutSegment { .. } | At::PutSnapshot) {
+        if self.scope.stop
+            && matches!(writer.at, At::PutPack { .. } | At::PutSegment { .. } | At::PutSnapshot)
+        {
             let mut after = *state;
             after.writers[number].at = At::PutEndAlone;
             found(Step { who: "writer", number, does: "stops" }, after);
@@ -239,11 +241,9 @@ impl Protocol {
     /// What is missing counts as condemned; what nobody names is known from now on, and named by the next segment.
     fn adopt(&self, found: Found, condemned: Packs, parent: bool) -> At {
         let Found { sound, unlisted: adopted, missing } = found;
-        let mut known = sound | adopted;
-        if self.rules.has(Variant::WriterTrustsRows) {
-            known |= missing;
-        }
-        let lost = if self.rules.has(Variant::InheritsMissing) { 0 } else { missing };
+        let trusts = self.rules.has(Variant::WriterTrustsRows);
+        let known = if trusts { sound | adopted | missing } else { sound | adopted };
+        let lost = if trusts { 0 } else { missing };
         let mut next = self.reuse(known, condemned | lost, parent);
         if self.rules.has(Variant::AdoptsCondemned) && adopted != 0 {
             next = At::PutSnapshot;

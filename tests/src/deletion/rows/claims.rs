@@ -16,8 +16,7 @@ fn the_corrected_protocol_loses_nothing_in_as_many_states_as_the_first_proof() {
         (1, 2, Some(Variant::InheritsChecked), 161_674),
     ] {
         let verdict = visit(writers, sweepers, variant);
-        verdict
-            .assert_safe(&format!("rows, {writers} writers, {sweepers} sweepers, {variant:?}"));
+        verdict.assert_safe(&format!("rows, {writers} writers, {sweepers} sweepers, {variant:?}"));
         assert_eq!(verdict.states, states);
     }
 }

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod forget;
 mod hostile;
+mod interleavings;
 mod keys;
 mod mending;
 mod packs;

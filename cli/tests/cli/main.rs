@@ -6,9 +6,11 @@ mod args;
 
 mod binary;
 mod forget;
+mod full_disk;
 mod golden;
 mod keys;
 mod kill;
 mod program;
 mod reference;
 mod s3;
+mod small_disk;

@@ -101,9 +101,8 @@ impl Scene {
     /// The snapshot that the killed command said it had saved; a line that was cut off says nothing.
     fn confirmed(&self) -> Option<String> {
         let said = std::fs::read_to_string(self.at("said")).expect("because it prints text");
-        let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let id = lines.last()?["snapshot_id"].as_str()?.to_owned();
-        Some(id)
+        let mut lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Some(lines.next_back()?["snapshot_id"].as_str()?.to_owned())
     }
 
     /// Flips a bit in one segment of the index, or does nothing where there is none.

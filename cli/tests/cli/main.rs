@@ -5,6 +5,7 @@
 mod args;
 
 mod binary;
+mod damaged;
 mod forget;
 mod full_disk;
 mod golden;

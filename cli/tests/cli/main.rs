@@ -11,6 +11,7 @@ mod full_disk;
 mod golden;
 mod keys;
 mod kill;
+mod power_cut;
 mod program;
 mod reference;
 mod s3;

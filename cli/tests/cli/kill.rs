@@ -160,8 +160,15 @@ impl Scene {
         }
     }
 
+    /// Another day; every tenth brings another phone, since one that ages for ever grows for ever.
     fn age(&mut self) {
         self.day += 1;
+        if self.day.is_multiple_of(10) {
+            let data = self.at("data");
+            std::fs::remove_dir_all(&data).expect("because it is ours");
+            let phone = PhoneLike { seed: PHONE.seed + u64::from(self.day / 20), ..PHONE };
+            return phone.write(&data).expect("because there is room");
+        }
         PHONE.mutate(&self.at("data"), self.day).expect("because there is room");
     }
 }
@@ -218,6 +225,9 @@ fn kill_9_at_any_moment_loses_no_snapshot_and_the_next_run_goes_on() {
             scene.whole(&["snapshot", "data"]);
             scene.whole(&prune);
             scene.verify();
+        }
+        if kill % 100 == 99 {
+            println!("{} kills, {alive} of them in the middle", kill + 1);
         }
     }
     scene.whole(&["snapshot", "data"]);

@@ -18,6 +18,7 @@ mod fixed;
 mod list;
 mod marks;
 mod memory;
+mod note;
 mod pack;
 mod records;
 mod seal;
@@ -32,13 +33,14 @@ pub use device::{backup_set, plist, udid};
 pub use edits::edits;
 pub use list::list;
 pub use marks::{session_marks, stored_pack, sweep_mark};
+pub use note::note;
 pub use pack::{block, pack_footer, pack_header, pack_list, pack_trailer};
 pub use records::{chunker_params, content, holes, node, object_name, path, xattrs};
 pub use seal::{object, recovery_key, slot, writer_key};
 pub use segment::segment;
 pub use snapshot::snapshot;
 pub use tree::page;
-pub use typed::{location, selector};
+pub use typed::{location, selector, within};
 
 /// One decoder under test.
 pub struct Target {
@@ -62,6 +64,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "list", run: list, seeds: list::seeds },
     Target { name: "location", run: location, seeds: typed::location_seeds },
     Target { name: "node", run: node, seeds: records::node_seeds },
+    Target { name: "note", run: note, seeds: note::seeds },
     Target { name: "object", run: object, seeds: seal::object_seeds },
     Target { name: "object_name", run: object_name, seeds: records::object_name_seeds },
     Target { name: "pack_footer", run: pack_footer, seeds: pack::footer_seeds },
@@ -80,6 +83,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "stored_pack", run: stored_pack, seeds: marks::stored_pack_seeds },
     Target { name: "sweep_mark", run: sweep_mark, seeds: marks::sweep_mark_seeds },
     Target { name: "udid", run: udid, seeds: device::udid_seeds },
+    Target { name: "within", run: within, seeds: typed::within_seeds },
     Target { name: "writer_key", run: writer_key, seeds: seal::writer_key_seeds },
     Target { name: "xattrs", run: xattrs, seeds: records::xattrs_seeds },
 ];

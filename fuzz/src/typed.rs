@@ -1,6 +1,7 @@
-//! What people type: which snapshot they mean, and where a repository is.
+//! What people type: which snapshot they mean, for how long it is kept, and where a repository is.
 use crate::snapshot::of_device;
 use devsnap_engine::id::SnapshotId;
+use devsnap_engine::retention::Within;
 use devsnap_engine::snapshot::{Named, SelectError, Selector, select};
 use jiff::tz::TimeZone;
 use std::sync::OnceLock;
@@ -121,5 +122,20 @@ pub(crate) fn location_seeds() -> Vec<Vec<u8>> {
         "s3:https://key:hunter2@host/bucket",
         "sftp:user@host:/a",
     ];
+    texts.map(|text| text.as_bytes().to_vec()).to_vec()
+}
+
+/// A length of time is not nothing, and is shown so that it is read again.
+pub fn within(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(within) = text.parse::<Within>() {
+        let shown = within.to_string();
+        assert!(!shown.is_empty());
+        assert_eq!(shown.parse(), Ok(within));
+    }
+}
+
+pub(crate) fn within_seeds() -> Vec<Vec<u8>> {
+    let texts = ["1y6m14d2h", "72h", "007w", "19998y", "1y1y", "4294967295h"];
     texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }

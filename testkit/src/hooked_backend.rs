@@ -1,5 +1,7 @@
 //! A backend that tells somebody of its calls: for tests in which something happens just then.
-use devsnap_engine::backend::{Backend, BackendError, Body, Listing, ObjectKey, ObjectKind};
+use devsnap_engine::backend::{
+    Backend, BackendError, Body, Listing, ObjectInfo, ObjectKey, ObjectKind,
+};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
@@ -9,19 +11,33 @@ use bytes::Bytes;
 
 type Hook = Box<dyn Fn(&ObjectKey) + Send + Sync>;
 
+/// What happens while something is listed, and which names were met before that.
+struct Torn {
+    kind: ObjectKind,
+    meanwhile: Box<dyn Fn(&str) + Send + Sync>,
+    is_early: fn(&ObjectKey) -> bool,
+}
+
 /// Does all that the backend in it does.
 pub struct HookedBackend {
     inner: Arc<dyn Backend>,
     before_put: Hook,
     after_put: Hook,
     before_get: Hook,
+    torn: Option<Torn>,
 }
 
 impl HookedBackend {
     /// Calls nobody yet.
     pub fn new(inner: Arc<dyn Backend>) -> Self {
         let nobody = || -> Hook { Box::new(|_| ()) };
-        HookedBackend { inner, before_put: nobody(), after_put: nobody(), before_get: nobody() }
+        HookedBackend {
+            inner,
+            before_put: nobody(),
+            after_put: nobody(),
+            before_get: nobody(),
+            torn: None,
+        }
     }
 
     /// Calls `hook` before each put; the put waits for it.
@@ -42,6 +58,19 @@ impl HookedBackend {
     #[must_use]
     pub fn before_get(mut self, hook: impl Fn(&ObjectKey) + Send + Sync + 'static) -> Self {
         self.before_get = Box::new(hook);
+        self
+    }
+
+    /// Calls `meanwhile` with the prefix in the middle of each list of `kind`: the names that `is_early`
+    /// picks are those from before, all others those from after it. That is all that a list promises.
+    #[must_use]
+    pub fn torn_lists(
+        mut self,
+        kind: ObjectKind,
+        is_early: fn(&ObjectKey) -> bool,
+        meanwhile: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        self.torn = Some(Torn { kind, meanwhile: Box::new(meanwhile), is_early });
         self
     }
 }
@@ -65,7 +94,16 @@ impl Backend for HookedBackend {
     }
 
     fn list<'a>(&'a self, kind: ObjectKind, prefix: &str) -> Listing<'a> {
-        self.inner.list(kind, prefix)
+        let Some(torn) = self.torn.as_ref().filter(|torn| torn.kind == kind) else {
+            return self.inner.list(kind, prefix);
+        };
+        let is_early = |info: &Result<_, _>| {
+            info.as_ref().is_ok_and(|info: &ObjectInfo| (torn.is_early)(&info.key))
+        };
+        let mut listed: Vec<_> = self.inner.list(kind, prefix).filter(is_early).collect();
+        (torn.meanwhile)(prefix);
+        listed.extend(self.inner.list(kind, prefix).filter(|info| !is_early(info)));
+        Box::new(listed.into_iter())
     }
 
     fn remove(&self, key: &ObjectKey) -> Result<(), BackendError> {

@@ -39,9 +39,9 @@ fn now() -> Time {
 /// Says the same of each snapshot, once all of them are found.
 fn annotate(session: &Session<'_>, texts: &[String], note: &Note) -> Result<ExitCode, Failure> {
     let repository = session.open_repository()?;
-    let all = session.snapshots(&repository)?;
+    let all = session.all_snapshots(&repository)?;
     let chosen: Vec<&Named> =
-        texts.iter().map(|text| session.select(&all, text)).collect::<Result<_, _>>()?;
+        texts.iter().map(|text| session.select_among(&all, text)).collect::<Result<_, _>>()?;
     for named in &chosen {
         repository.put_note(named.id, note)?;
     }

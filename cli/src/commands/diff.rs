@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<ExitCode, Failure> {
     let repository = session.open_repository()?;
-    let named = session.snapshots(&repository)?;
-    let (from, to) = (session.select(&named, &args.from)?, session.select(&named, &args.to)?);
+    let found = session.all_snapshots(&repository)?;
+    let from = session.select_among(&found, &args.from)?;
+    let to = session.select_among(&found, &args.to)?;
     let (old_root, new_root) = (from.snapshot.root.as_ref(), to.snapshot.root.as_ref());
     let mut counts = Counts::default();
     for difference in Diff::new(&repository, old_root, new_root) {

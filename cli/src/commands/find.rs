@@ -18,10 +18,11 @@ use std::path::Path;
 pub(super) fn run(session: &Session<'_>, args: &FindArgs) -> Result<ExitCode, Failure> {
     let pattern = patterns::compile(&[&args.pattern])?;
     let repository = session.open_repository()?;
-    let mut named = session.snapshots(&repository)?;
-    if let Some(text) = &args.snapshot {
-        named = vec![session.select(&named, text)?.clone()];
-    }
+    let found = session.all_snapshots(&repository)?;
+    let named = match &args.snapshot {
+        Some(text) => vec![session.select_among(&found, text)?.clone()],
+        None => found.named,
+    };
     let mut matches = 0u64;
     for named in named.iter().rev() {
         matches += search(session, &repository, named, &pattern)?;

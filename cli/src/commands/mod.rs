@@ -32,7 +32,7 @@ use devsnap_backends::Location;
 use devsnap_engine::backend::Backend;
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::repository::{Repository, Snapshots};
-use devsnap_engine::snapshot::{Named, Selector, select};
+use devsnap_engine::snapshot::{Named, SelectError, Selector, select};
 use jiff::tz::TimeZone;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -197,7 +197,25 @@ impl<'a> Session<'a> {
 
     /// As [`select`](Self::select), among all of the repository.
     fn one(&self, repository: &Repository, text: &str) -> Result<Named, Failure> {
-        Ok(self.select(&self.snapshots(repository)?, text)?.clone())
+        Ok(self.select_among(&self.all_snapshots(repository)?, text)?.clone())
+    }
+
+    /// As [`select`](Self::select), where the one that is meant may be one of those that were warned of.
+    fn select_among<'n>(&self, found: &'n Snapshots, text: &str) -> Result<&'n Named, Failure> {
+        let count = found.unreadable.len();
+        select(&found.named, &Selector::parse(text), &self.zone).map_err(|error| {
+            let nothing_fits = matches!(
+                error,
+                SelectError::NoneAtAll | SelectError::NotOf(_) | SelectError::NoneFits(_)
+            );
+            if count == 0 || !nothing_fits {
+                return error.into();
+            }
+            let are = if count == 1 { "1 snapshot is" } else { &format!("{count} snapshots are") };
+            let line = format!("no snapshot that can be read is `{text}`, and {are} damaged");
+            Failure::new(ExitCode::Damaged, line)
+                .hint("run `devsnap check --read-data` to see what is affected")
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::report::text::size;
 use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
+use devsnap_engine::repository::Snapshots;
 use devsnap_engine::restore::{Overwrite, RestoreOptions, RestoreReport, restore};
 use devsnap_engine::snapshot::Named;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
     let (first, second) = paths::snapshot_and_path(&args.what)?;
     let mut options = options(args)?;
     let repository = session.open_repository()?;
-    let (named, subtree) = meant(session, &session.snapshots(&repository)?, first, second)?;
+    let (named, subtree) = meant(session, &session.all_snapshots(&repository)?, first, second)?;
     options.subtree = subtree;
     let view = repository.view(&named.snapshot);
     if !options.subtree.is_root() && view.entry(&options.subtree)?.is_none() {
@@ -59,16 +60,16 @@ fn code_of(done: &RestoreReport) -> ExitCode {
 /// a snapshot.
 fn meant(
     session: &Session<'_>,
-    named: &[Named],
+    found: &Snapshots,
     (name, subtree): paths::Part,
     second: Option<paths::Part>,
 ) -> Result<(Named, TreePath), Failure> {
-    let refused = match session.select(named, &name) {
+    let refused = match session.select_among(found, &name) {
         Ok(named) => return Ok((named.clone(), subtree)),
         Err(refused) => refused,
     };
     if let Some((name, subtree)) = second
-        && let Ok(named) = session.select(named, &name)
+        && let Ok(named) = session.select_among(found, &name)
     {
         return Ok((named.clone(), subtree));
     }

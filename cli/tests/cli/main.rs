@@ -5,10 +5,14 @@
 mod args;
 
 mod binary;
+mod damaged;
 mod forget;
+mod full_disk;
 mod golden;
 mod keys;
 mod kill;
+mod power_cut;
 mod program;
 mod reference;
 mod s3;
+mod small_disk;

@@ -135,7 +135,6 @@ impl Run<'_> {
         let snapshots = self.look(roots)?;
         report.snapshots = snapshots.named.len() as u64;
         report.unfinished = snapshots.unconfirmed.len() as u64;
-        self.repository.note_missing_packs()?;
         // Of what is disputed nothing may be given up, and segments that lie go with this run.
         self.repository.settle_all()?;
         let usage = Usage::of(self.repository.index(), &mut roots.reach)?;

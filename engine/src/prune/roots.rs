@@ -98,11 +98,9 @@ impl Run<'_> {
         }
         let damaged = self.level()?;
         roots.buried.get_or_insert(self.repository.index().buried_packs());
-        if !damaged.is_empty() || !snapshots.unconfirmed.is_empty() {
-            // Tombstones may be among what is lost, and a run that never ended may name what it likes:
-            // packs that are gone must not pass for stored.
-            self.repository.note_missing_packs()?;
-        }
+        // Packs that are gone must not pass for stored: tombstones may be among what cannot be read, or
+        // was and is healed by now, and a run that never ended may name what it likes.
+        self.repository.note_missing_packs()?;
         let known = roots.damaged_segments.get_or_insert_with(|| damaged.clone());
         if let Some(new) = damaged.difference(known).next() {
             // What it listed has not been listed again by this run.

@@ -108,8 +108,11 @@ impl Session {
     ///
     /// [`Fenced`](ErrorKind::Fenced).
     pub fn check_unfenced(&self) -> Result<()> {
-        let marks = SessionMarks::list(&self.repository, &self.id.to_hex())?;
-        if marks.stands(self.id) {
+        // Two lists, since one is no view of one moment: it could meet `open` first, and the place of
+        // `fence` when clean-up had removed both (rule 7).
+        let own = self.id.to_hex();
+        let is_fenced = SessionMarks::list(&self.repository, &own)?.has(self.id, "fence");
+        if !is_fenced && SessionMarks::list(&self.repository, &own)?.has(self.id, "open") {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Fenced, format!("finishing session {}", self.id.short())))

@@ -1,5 +1,6 @@
 //! Every write is cut once: nothing confirmed is lost, nothing half-done counts.
 use devsnap_engine::backend::{Backend, BackendErrorKind};
+use devsnap_engine::error::ErrorKind;
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{held, held_by_disk};
 use devsnap_testkit::{
@@ -114,6 +115,31 @@ fn an_error_at_any_call_is_reported_or_does_not_matter() {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// What a full disk does where none can be mounted: `cli/tests/cli/full_disk.rs` fills real ones.
+#[test]
+fn a_storage_that_is_full_from_any_write_on_is_said_to_be_and_loses_nothing() {
+    let scene = Scene::new();
+    for from in 1.. {
+        let memory = Arc::new(scene.copy());
+        let faulty = Arc::new(FaultBackend::new(memory.clone(), 5));
+        faulty.fail(Call::Put, When::From(from), Effect::Refused(BackendErrorKind::NoSpace));
+        let outcome =
+            TestRepository::existing(faulty.clone()).snapshot(scene.folder.path()).map(drop);
+        let met = faulty.faults_met() > 0;
+        wait_alone(faulty);
+        let what = format!("no room from put {from} on");
+        if let Err(error) = &outcome {
+            assert_eq!(error.kind(), ErrorKind::NoSpace, "{what}: {error:?}");
+        }
+        let survivors = MemoryBackend::with_contents(memory.contents());
+        scene.check_aftermath(survivors, outcome.is_ok(), &what);
+        if !met {
+            assert!(from > 5, "a run puts more than {from} objects");
+            break;
         }
     }
 }

@@ -5,13 +5,13 @@ use devsnap_engine::backend::{Backend, ObjectKey, ObjectKind};
 use devsnap_engine::error::{ErrorKind, Result};
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::progress::{Progress, Silent};
-use devsnap_engine::prune::{MaxUnused, PruneOptions, prune};
+use devsnap_engine::prune::{MaxUnused, PruneOptions, PruneReport, prune};
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{Held, held, held_by_disk};
-use devsnap_testkit::{MemoryBackend, TestRepository};
+use devsnap_testkit::{HookedBackend, MemoryBackend, TestRepository};
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 type Contents = BTreeMap<ObjectKey, Bytes>;
@@ -101,6 +101,63 @@ fn spoilt(contents: &Contents, key: &ObjectKey) -> Vec<(String, Vec<(ObjectKey, 
     ways
 }
 
+fn pruned(store: Arc<dyn Backend>) -> Result<PruneReport> {
+    let computer = TestRepository::existing(store);
+    let repository = computer.open()?;
+    let options = PruneOptions {
+        max_unused: MaxUnused::Bytes(0),
+        dry_run: false,
+        forgotten: BTreeSet::new(),
+        fence_after: Duration::ZERO,
+        now_secs: 0,
+        program: "test".to_owned(),
+    };
+    let progress: Arc<dyn Progress> = Arc::new(Silent);
+    prune(&repository, &options, &progress, &Interrupt::new())
+}
+
+/// Every object that there was, among them those of a session and of a sweep while they were under way.
+fn remembering(store: &Arc<MemoryBackend>) -> (Arc<HookedBackend>, Arc<Mutex<Contents>>) {
+    let all: Arc<Mutex<Contents>> = Arc::new(Mutex::new(store.contents()));
+    let (kept, inner) = (all.clone(), store.clone());
+    let hooked = HookedBackend::new(store.clone()).after_put(move |key| {
+        let bytes = inner.get_whole(key, u64::MAX).expect("because it was just put");
+        kept.lock().expect("because nobody panicked").insert(key.clone(), bytes);
+    });
+    (Arc::new(hooked), all)
+}
+
+#[test]
+fn what_was_removed_and_is_put_back_takes_nothing_away() {
+    let (contents, wanted) = scene();
+    let store = Arc::new(MemoryBackend::with_contents(contents));
+    let (hooked, all) = remembering(&store);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("new"), "of the last day").unwrap();
+    TestRepository::existing(hooked.clone()).snapshot(folder.path()).unwrap();
+    let wanted = [wanted, vec![held_by_disk(folder.path())]].concat();
+    pruned(hooked).unwrap();
+    let now = store.contents();
+    let all = all.lock().unwrap().clone();
+    let gone: Vec<_> = all.iter().filter(|(key, _)| !now.contains_key(key)).collect();
+    let has = |end: &str| gone.iter().any(|(key, _)| key.name().ends_with(end));
+    assert!(has(".open") && has(".mark") && has(".done") && gone.len() > 5, "{gone:?}");
+    // One by one, and all at once.
+    let sets = gone.iter().map(|one| vec![*one]).chain([gone.clone()]);
+    for back in sets {
+        let why = format!("put back: {:?}", back.iter().map(|(key, _)| key).collect::<Vec<_>>());
+        let store = Arc::new(MemoryBackend::with_contents(now.clone()));
+        back.iter().for_each(|(key, bytes)| store.replace(key, (*bytes).clone()));
+        assert_eq!(whole(&read(&store, &wanted, &why)), wanted.len(), "{why}");
+        let next = TestRepository::existing(store.clone()).snapshot(folder.path());
+        next.expect(&why);
+        for _ in 0..2 {
+            pruned(store.clone()).expect(&why);
+            assert_eq!(whole(&read(&store, &wanted, &why)), wanted.len() + 1, "{why}");
+        }
+    }
+}
+
 #[test]
 fn no_wrong_byte_is_given_out_and_a_prune_makes_nothing_worse() {
     let (contents, wanted) = scene();
@@ -113,19 +170,8 @@ fn no_wrong_byte_is_given_out_and_a_prune_makes_nothing_worse() {
                 store.replace(&key, bytes);
             }
             let before = read(&store, &wanted, &why);
-            let computer = TestRepository::existing(store.clone());
-            let Ok(repository) = computer.open() else { continue };
-            let options = PruneOptions {
-                max_unused: MaxUnused::Bytes(0),
-                dry_run: false,
-                forgotten: BTreeSet::new(),
-                fence_after: Duration::ZERO,
-                now_secs: 0,
-                program: "test".to_owned(),
-            };
-            let progress: Arc<dyn Progress> = Arc::new(Silent);
             let as_it_was = store.contents();
-            if let Err(error) = prune(&repository, &options, &progress, &Interrupt::new()) {
+            if let Err(error) = pruned(store.clone()) {
                 let _ = told(error.kind(), &why);
                 let gone = as_it_was.keys().filter(|key| !store.contents().contains_key(key));
                 let gone: Vec<_> = gone

@@ -6,6 +6,7 @@ mod damage;
 mod forget;
 mod hearsay;
 mod hostile;
+mod interleavings;
 mod key_changes;
 mod keys;
 mod lies;

@@ -10,7 +10,8 @@ use devsnap_engine::snapshot::Snapshot;
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{Held, held, held_by_disk};
 use devsnap_testkit::{
-    Call, Effect, FaultBackend, HookedBackend, MemoryBackend, TestRepository, When,
+    Call, CrashBackend, Effect, FaultBackend, HookedBackend, InFlight, MemoryBackend,
+    TestRepository, When,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -77,8 +78,8 @@ impl Days {
         }
     }
 
-    /// Every kept day is whole on a computer that knows nothing, and nothing is amiss.
-    pub(super) fn assert_whole(&self, kept: &[usize], why: &str) {
+    /// Every kept day comes back exactly on a computer that knows nothing.
+    fn assert_readable(&self, kept: &[usize], why: &str) {
         let afresh = TestRepository::existing(self.memory.clone());
         let repository = afresh.open().expect(why);
         let snapshots = repository.snapshots().expect(why).named;
@@ -87,6 +88,12 @@ impl Days {
             assert_eq!(named.snapshot, self.days[*day].0, "{why}");
             assert!(held(&repository, &named.snapshot).expect(why) == self.days[*day].1, "{why}");
         }
+    }
+
+    /// The same, and nothing is amiss.
+    pub(super) fn assert_whole(&self, kept: &[usize], why: &str) {
+        self.assert_readable(kept, why);
+        let repository = TestRepository::existing(self.memory.clone()).open().expect(why);
         let options = CheckOptions { read_data_percent: Some(100) };
         let found = check(&repository, &options, &Silent, &Interrupt::new()).expect(why);
         assert!(found.findings.is_empty(), "{why}: {:?}", found.findings);
@@ -235,6 +242,51 @@ fn whatever_prune_dies_of_the_next_one_finishes_and_nothing_is_lost() {
                     outcome.expect(&why);
                     break;
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_write_of_a_prune_loses_nothing() {
+    let kept = [0, 3];
+    let scene = Days::new();
+    scene.keep(&kept);
+    for in_flight in [InFlight::Dropped, InFlight::Kept] {
+        for writes in 0.. {
+            let why = format!("{in_flight:?} at write {writes}");
+            let before = MemoryBackend::with_contents(scene.memory.contents());
+            let cut = Arc::new(CrashBackend::new(before, writes, in_flight));
+            let computer = TestRepository::existing(cut.clone());
+            let outcome = run(&computer.open().unwrap(), &options(MaxUnused::Bytes(0)));
+            let crashed = cut.has_crashed();
+            assert_eq!(outcome.is_err(), crashed, "{why}");
+            drop(computer);
+            let memory = Arc::new(wait_alone(cut).into_survivors());
+            let here = TestRepository::existing(memory.clone());
+            let days = Days { memory, here, days: scene.days.clone() };
+            // As it was left, and after the next prune has finished it.
+            days.assert_readable(&kept, &why);
+            let now = PruneOptions { fence_after: Duration::ZERO, ..options(MaxUnused::Bytes(0)) };
+            run(&days.here.open().unwrap(), &now).expect(&why);
+            days.assert_whole(&kept, &why);
+            if !crashed {
+                assert!(writes > 8, "a prune writes more than {writes} times");
+                break;
+            }
+        }
+    }
+}
+
+/// Threads that a failed run left behind let go of the backend when they end.
+fn wait_alone<T>(shared: Arc<T>) -> T {
+    let mut shared = shared;
+    loop {
+        match Arc::try_unwrap(shared) {
+            Ok(alone) => return alone,
+            Err(held) => {
+                shared = held;
+                std::thread::sleep(Duration::from_millis(2));
             }
         }
     }

@@ -1,14 +1,15 @@
 //! What is claimed of the protocol, and that each broken rule loses data.
+use super::claims_of_damage::DAMAGED;
 use super::explore::explore;
 use super::protocol::{Protocol, Rules, SMALL, Scope, Variant};
 use super::store::FOUNDER;
 
-fn loses(scope: Scope, variant: Variant) {
+pub(super) fn loses(scope: Scope, variant: Variant) {
     let broken = Protocol { scope, rules: Rules(Some(variant)) };
     explore(&broken).assert_loses(&format!("{variant:?}"));
 }
 
-fn is_safe(name: &str, scope: Scope, states: usize) {
+pub(super) fn is_safe(name: &str, scope: Scope, states: usize) {
     let verdict = explore(&Protocol { scope, rules: Rules(None) });
     verdict.assert_safe(name);
     // A change of this number is a change of the protocol, or of what is modelled: look which before correcting it.
@@ -149,4 +150,16 @@ const LARGE: &[(&str, Scope)] = &[
     ),
     ("O torn lists, two writers", Scope { writers: 2, torn: true, merge: true, ..SMALL }),
     ("Q torn lists, two sweepers", Scope { sweepers: 2, torn: true, ..SMALL }),
+    ("R damage, two sweepers", Scope { sweepers: 2, forgettable: FOUNDER, ..DAMAGED }),
+    (
+        "S damage, two writers that inherit",
+        Scope { writers: 2, inherit: true, forgettable: FOUNDER, ..DAMAGED },
+    ),
+    ("T damage, merge", Scope { merge: true, ..DAMAGED }),
+    ("U damage twice, adoption, merge", Scope { damages: 2, stray: true, merge: true, ..DAMAGED }),
+    (
+        "V adoption, two sweepers",
+        Scope { looks: true, stray: true, sweepers: 2, forgettable: FOUNDER, ..SMALL },
+    ),
+    ("W damage, a writer that retries, clean-up", Scope { tidiers: 1, retry: true, ..DAMAGED }),
 ];

@@ -1,9 +1,9 @@
 //! Visits every state that a small system can reach, and tells the shortest way to a bad one.
 //!
 //! Knows nothing of sessions and packs: a model is a start, its successors and a verdict.
-use std::collections::HashMap;
+use super::visited::Visited;
 use std::fmt::{self, Debug, Display};
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::Hash;
 
 /// One step of one process, told in words when a trace is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,44 +77,30 @@ impl Verdict {
 
 /// Visits every state breadth first, so that the first loss found is one of the shortest.
 pub(super) fn explore<M: Model>(model: &M) -> Verdict {
-    let first = model.initial();
-    let mut visited = vec![first];
-    let mut came_from = vec![0_usize];
-    let mut known: HashMap<M::State, (), BuildHasherDefault<Mixer>> = HashMap::default();
-    known.insert(first, ());
+    let mut visited = Visited::beginning_with(model.initial());
     let mut next = 0;
     while next < visited.len() {
-        let state = visited[next];
+        let state = visited.state(next);
         if let Some(what) = model.violated(&state) {
-            let steps = retrace(model, &visited, &came_from, next);
+            let steps = retrace(model, &visited, next);
             return Verdict { states: visited.len(), loss: Some(Loss { what, steps }) };
         }
-        model.successors(&state, &mut |_, after| {
-            if known.insert(after, ()).is_none() {
-                visited.push(after);
-                came_from.push(next);
-            }
-        });
+        model.successors(&state, &mut |_, after| visited.add(after, next));
         next += 1;
     }
     Verdict { states: visited.len(), loss: None }
 }
 
 /// The steps from the start to `visited[last]`. Steps are not kept while visiting: they are asked for again.
-fn retrace<M: Model>(
-    model: &M,
-    visited: &[M::State],
-    came_from: &[usize],
-    last: usize,
-) -> Vec<String> {
+fn retrace<M: Model>(model: &M, visited: &Visited<M::State>, last: usize) -> Vec<String> {
     let mut path = vec![last];
     while path[path.len() - 1] != 0 {
-        path.push(came_from[path[path.len() - 1]]);
+        path.push(visited.came_from(path[path.len() - 1]));
     }
     path.reverse();
     path.windows(2)
         .map(|pair| {
-            let (before, after) = (visited[pair[0]], visited[pair[1]]);
+            let (before, after) = (visited.state(pair[0]), visited.state(pair[1]));
             let mut told = String::new();
             model.successors(&before, &mut |step, found| {
                 if found == after {
@@ -125,42 +111,6 @@ fn retrace<M: Model>(
             if then == now { told } else { format!("{told:<60} | {now}") }
         })
         .collect()
-}
-
-/// A multiply-and-rotate hash: states are our own, so nobody chooses them to collide.
-#[derive(Default)]
-pub(super) struct Mixer(u64);
-
-impl Mixer {
-    fn mix(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-    }
-}
-
-impl Hasher for Mixer {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 29)
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.mix(u64::from(*byte));
-        }
-    }
-    fn write_u8(&mut self, value: u8) {
-        self.mix(u64::from(value));
-    }
-    fn write_u16(&mut self, value: u16) {
-        self.mix(u64::from(value));
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.mix(value);
-    }
-    fn write_usize(&mut self, value: usize) {
-        self.mix(value as u64);
-    }
-    fn write_isize(&mut self, value: isize) {
-        self.mix(value.cast_unsigned() as u64);
-    }
 }
 
 #[cfg(test)]

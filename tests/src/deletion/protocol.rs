@@ -1,5 +1,6 @@
 //! The whole protocol: who takes part, which rule is broken on purpose, and what must never happen.
 use super::explore::{Model, Step};
+use super::heal::Healer;
 use super::store::{OLDEST, SECOND, SWEEPERS, Sessions, Store};
 use super::sweeper::Sweeper;
 use super::tidy::{Merger, Tidier};
@@ -51,6 +52,18 @@ pub(super) enum Variant {
     OthersResolve,
     /// A merge drops the tombstones it has read.
     MergeDropsTombstones,
+    /// A writer looks for `fence` and `open` with one list, which may meet them in either order.
+    OneListForBoth,
+    /// A writer reuses what a row names without a look whether the pack is there.
+    WriterTrustsRows,
+    /// A sweeper's last look takes what a row names for stored.
+    SweeperTrustsRows,
+    /// A sweeper looks at packs when it begins, and in its last look only if a segment cannot be read then.
+    LooksOnlyWhenUnreadable,
+    /// A writer reuses a pack that no segment names, though a mark does.
+    AdoptsCondemned,
+    /// A writer lists packs before it lists marks.
+    PacksBeforeMarks,
 }
 
 /// The rules in force: the protocol, with at most one rule broken.
@@ -81,6 +94,15 @@ pub(super) struct Scope {
     pub(super) merge: bool,
     /// `X` lies in a second pack too, named by the same segment.
     pub(super) two_packs: bool,
+    /// Writers and sweepers list packs after the index: what is not there counts as no location, and what no
+    /// segment names is read from the packs themselves and named anew.
+    pub(super) looks: bool,
+    /// `X` lies in a second pack too, which no segment names: a run that was cut off has left it.
+    pub(super) stray: bool,
+    /// How many segments may go bad, one by one, whenever it hurts most.
+    pub(super) damages: u8,
+    /// One run that names again what a segment that went bad had named, and removes it.
+    pub(super) heal: bool,
     /// Whose snapshots may be forgotten.
     pub(super) forgettable: Sessions,
     /// Whose snapshots tidiers look at, one by one.
@@ -111,6 +133,10 @@ pub(super) const SMALL: Scope = Scope {
     clean: true,
     merge: false,
     two_packs: false,
+    looks: false,
+    stray: false,
+    damages: 0,
+    heal: false,
     forgettable: Sessions::MAX,
     judged: Sessions::MAX,
     torn: false,
@@ -137,6 +163,7 @@ pub(super) struct State {
     pub(super) sweepers: [Sweeper; SWEEPERS],
     pub(super) tidiers: [Tidier; TIDIERS],
     pub(super) merger: Merger,
+    pub(super) healer: Healer,
 }
 
 impl Model for Protocol {
@@ -144,11 +171,16 @@ impl Model for Protocol {
 
     fn initial(&self) -> State {
         State {
-            store: Store::at_the_start(if self.scope.two_packs { OLDEST | SECOND } else { OLDEST }),
+            store: Store::at_the_start(
+                if self.scope.two_packs { OLDEST | SECOND } else { OLDEST },
+                if self.scope.stray { SECOND } else { 0 },
+                self.scope.damages,
+            ),
             writers: [Writer::START; WRITERS],
             sweepers: [Sweeper::START; SWEEPERS],
             tidiers: [Tidier::Idle; TIDIERS],
             merger: Merger::Start,
+            healer: Healer::Start,
         }
     }
 
@@ -170,12 +202,20 @@ impl Model for Protocol {
         if self.scope.merge {
             self.merger(state, &mut found);
         }
+        if self.scope.heal {
+            self.healer(state, &mut found);
+        }
+        state.store.damaged(&mut |does, store| {
+            found(Step { who: "the medium", number: 0, does }, State { store, ..*state });
+        });
     }
 
     fn violated(&self, state: &State) -> Option<&'static str> {
         let store = &state.store;
         let counting = store.counting(self.rules);
-        if counting != 0 && store.view() & store.packs == 0 {
+        // Who looks at packs reads those that nobody names, too.
+        let readable = if self.scope.looks { !store.tombstones } else { store.view() };
+        if counting != 0 && readable & store.packs == 0 {
             return Some("a snapshot counts and its content is gone");
         }
         let gone = |promised: Sessions| promised & !counting & !store.forgotten != 0;

@@ -50,6 +50,10 @@ pub(super) struct Store {
     pub(super) marks: [Packs; SWEEPERS],
     /// Marks with a `done`, one bit each.
     pub(super) done: u8,
+    /// How many segments may still go bad.
+    pub(super) damages_left: u8,
+    /// A segment that cannot be read lies there for all to see.
+    pub(super) unreadable: bool,
     /// Snapshots that counted at some moment.
     pub(super) counted: Sessions,
     /// Snapshots that a person or a policy has removed.
@@ -63,13 +67,31 @@ pub(super) struct Half {
     tombstones: Packs,
 }
 
+/// What a list of `index/` says: packs with a row and no tombstone, and packs with a tombstone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Seen {
+    pub(super) view: Packs,
+    pub(super) buried: Packs,
+}
+
+/// What a list of packs adds to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    /// In the view, and there.
+    pub(super) sound: Packs,
+    /// There, and named by no segment.
+    pub(super) unlisted: Packs,
+    /// In the view, and not there.
+    pub(super) missing: Packs,
+}
+
 impl Store {
-    /// One snapshot in one or two packs of one segment; its session has ended.
-    pub(super) fn at_the_start(packs: Packs) -> Store {
+    /// One snapshot in the packs of one segment, beside packs that none names; its session has ended.
+    pub(super) fn at_the_start(named: Packs, stray: Packs, damages_left: u8) -> Store {
         Store {
-            packs,
+            packs: named | stray,
             single: 0,
-            first: packs,
+            first: named,
             merged: 0,
             tombstones: 0,
             open: FOUNDER,
@@ -78,6 +100,8 @@ impl Store {
             snapshots: FOUNDER,
             marks: [0; SWEEPERS],
             done: 0,
+            damages_left,
+            unreadable: false,
             counted: FOUNDER,
             forgotten: 0,
         }
@@ -86,6 +110,11 @@ impl Store {
     /// The packs that a list of `index/` says hold `X`: all rows minus the packs named by tombstones.
     pub(super) fn view(&self) -> Packs {
         (self.single | self.first | self.merged) & !self.tombstones
+    }
+
+    /// A list of `index/`, tombstones apart.
+    pub(super) fn seen(&self) -> Seen {
+        Seen { view: self.view(), buried: self.tombstones }
     }
 
     /// What a torn list of `index/` sees first: a tombstone put later is missed, and so is a merged segment.
@@ -98,6 +127,31 @@ impl Store {
         (self.single | self.first | half.merged) & !half.tombstones
     }
 
+    /// The same, tombstones apart.
+    pub(super) fn seen_in_halves(&self, half: Half) -> Seen {
+        Seen { view: self.both_halves(half), buried: half.tombstones }
+    }
+
+    /// Every store that is left when one more segment cannot be read: what it named is not named any more.
+    pub(super) fn damaged(&self, found: &mut dyn FnMut(&'static str, Store)) {
+        if self.damages_left == 0 {
+            return;
+        }
+        let worse = Store { damages_left: self.damages_left - 1, unreadable: true, ..*self };
+        if self.first != 0 {
+            found("spoils the oldest segment", Store { first: 0, ..worse });
+        }
+        if self.merged != 0 {
+            found("spoils the merged segment", Store { merged: 0, ..worse });
+        }
+        if self.tombstones != 0 {
+            found("spoils the tombstones", Store { tombstones: 0, ..worse });
+        }
+        for pack in (0..16).map(|bit| 1 << bit).filter(|pack| self.single & pack != 0) {
+            found("spoils a segment", Store { single: self.single & !pack, ..worse });
+        }
+    }
+
     /// The packs that marks without `done` name.
     pub(super) fn condemned(&self) -> Packs {
         let mut packs = 0;
@@ -107,6 +161,12 @@ impl Store {
             }
         }
         packs
+    }
+
+    /// A list of packs, held against a view of the index that was listed before it.
+    pub(super) fn looked_at(&self, seen: Seen) -> Found {
+        let unlisted = self.packs & !seen.view & !seen.buried;
+        Found { sound: seen.view & self.packs, unlisted, missing: seen.view & !self.packs }
     }
 
     /// Sessions that a sweeper has to wait for, or fence.
@@ -152,6 +212,7 @@ impl Store {
             ("mark0", self.marks[0]),
             ("mark1", self.marks[1]),
             ("done", u16::from(self.done)),
+            ("unreadable", u16::from(self.unreadable)),
         ] {
             if set != 0 {
                 told.push_str(&format!(" {name} {}", names(set)));

@@ -1,7 +1,7 @@
 //! The sweeper: mark, wait or fence, look again, copy what is still needed, tombstone, delete, done.
 use super::explore::Step;
 use super::protocol::{Protocol, State, Variant};
-use super::store::{COPIES, Half, Packs, SWEEPERS, Sessions, Store, copy_of};
+use super::store::{COPIES, Found, Half, Packs, SWEEPERS, Seen, Sessions, Store, copy_of};
 
 /// A sweeper between two of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,11 +12,18 @@ pub(super) struct Sweeper {
     /// What that mark condemns.
     condemns: Packs,
     copies: u8,
+    /// Packs of the view that were not there when it began; noted only where they are not looked for again.
+    missing: Packs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum At {
     Start,
+    /// Names packs that no segment names.
+    Adopt {
+        packs: Packs,
+        own: bool,
+    },
     PutMark,
     ListSessions,
     /// Waits for these, or fences them.
@@ -40,6 +47,12 @@ enum At {
         condemned: Packs,
         half: Half,
     },
+    /// Has seen the index: looks which packs are there.
+    LookAtPacks {
+        needed: bool,
+        condemned: Packs,
+        seen: Seen,
+    },
     /// Only when the index is listed first.
     ListMarksLate {
         needed: bool,
@@ -54,8 +67,9 @@ enum At {
 }
 
 impl Sweeper {
-    pub(super) const START: Sweeper = Sweeper { at: At::Start, mark: 0, condemns: 0, copies: 0 };
-    const OVER: Sweeper = Sweeper { at: At::Over, mark: 0, condemns: 0, copies: 0 };
+    pub(super) const START: Sweeper =
+        Sweeper { at: At::Start, mark: 0, condemns: 0, copies: 0, missing: 0 };
+    const OVER: Sweeper = Sweeper { at: At::Over, ..Sweeper::START };
 }
 
 impl Protocol {
@@ -75,6 +89,10 @@ impl Protocol {
         };
         match at {
             At::Start => self.choose(number, state, found),
+            At::Adopt { packs, own } => {
+                let next = if own { At::PutMark } else { At::ListSessions };
+                step("puts a segment for packs that none names", next, &|s| s.single |= packs);
+            }
             At::PutMark => {
                 let next = if self.rules.has(Variant::NoWait) {
                     At::ListSnapshots
@@ -112,12 +130,25 @@ impl Protocol {
                 step("lists half the index", half, &|_| {});
             }
             At::ListRest { needed, condemned, half } => {
-                let next = self.judge(needed, store.both_halves(half), condemned);
+                let next =
+                    self.look(&sweeper, store, needed, condemned, store.seen_in_halves(half));
                 step("lists the rest", next, &|_| {});
             }
             At::ListIndex { needed, condemned } => {
-                let next = self.judge(needed, store.view(), condemned);
+                let next = self.look(&sweeper, store, needed, condemned, store.seen());
                 step("lists the index", next, &|_| {});
+            }
+            At::LookAtPacks { needed, condemned, seen } => {
+                let Found { sound, unlisted, missing } = store.looked_at(seen);
+                let trusts = self.rules.has(Variant::SweeperTrustsRows);
+                let known = if trusts { sound | missing } else { sound };
+                let next = self.judge(needed, known, condemned);
+                step("lists packs", next, &|_| {});
+                // What was put since it began it may know and may not.
+                let knowing = self.judge(needed, known | unlisted, condemned);
+                if knowing != next {
+                    step("lists packs and reads those that none names", knowing, &|_| {});
+                }
             }
             At::ListMarksLate { needed, view } => {
                 let next = self.judge(needed, view, store.condemned() | condemns);
@@ -170,23 +201,53 @@ impl Protocol {
             found(Step { who: "sweeper", number, does }, after);
         };
         let store = &state.store;
+        let Found { unlisted, missing, .. } = store.looked_at(store.seen());
+        let unlisted = if self.scope.looks { unlisted } else { 0 };
+        let notes = self.rules.has(Variant::LooksOnlyWhenUnreadable);
+        let begun = Sweeper { missing: if notes { missing } else { 0 }, ..Sweeper::START };
         let free = (store.packs | store.view()) & !store.condemned();
-        let own = u8::try_from(number).expect("there are two sweepers");
+        let mark = u8::try_from(number).expect("there are two sweepers");
         let mut packs = free;
         while packs != 0 {
-            let chosen = Sweeper { at: At::PutMark, mark: own, condemns: packs, copies: 0 };
-            step("chooses packs", chosen);
+            let chosen = Sweeper { at: At::PutMark, mark, condemns: packs, ..begun };
+            if unlisted & !packs == 0 {
+                step("chooses packs", chosen);
+            }
+            // What is given up as unneeded is not named first; what is to be copied is.
+            for names in [unlisted & !packs, unlisted] {
+                if names != 0 {
+                    let at = At::Adopt { packs: names, own: true };
+                    step("chooses packs, and some to name", Sweeper { at, ..chosen });
+                }
+            }
             packs = (packs - 1) & free;
         }
-        for mark in 0..SWEEPERS {
-            let condemns = store.marks[mark];
-            if condemns != 0 && store.done & (1 << mark) == 0 {
-                let mark = u8::try_from(mark).expect("there are two marks");
-                step(
-                    "takes up another's mark",
-                    Sweeper { at: At::ListSessions, mark, condemns, copies: 0 },
-                );
+        for number in 0..SWEEPERS {
+            let condemns = store.marks[number];
+            if condemns != 0 && store.done & (1 << number) == 0 {
+                let mark = u8::try_from(number).expect("there are two marks");
+                let at = match unlisted {
+                    0 => At::ListSessions,
+                    packs => At::Adopt { packs, own: false },
+                };
+                step("takes up another's mark", Sweeper { at, mark, condemns, ..begun });
             }
+        }
+    }
+
+    /// Has seen the index; goes on to look at packs, or decides.
+    fn look(
+        &self,
+        sweeper: &Sweeper,
+        store: &Store,
+        needed: bool,
+        condemned: Packs,
+        seen: Seen,
+    ) -> At {
+        let unreadable = store.unreadable || !self.rules.has(Variant::LooksOnlyWhenUnreadable);
+        match self.scope.looks && unreadable {
+            true => At::LookAtPacks { needed, condemned, seen },
+            false => self.judge(needed, seen.view & !sweeper.missing, condemned),
         }
     }
 

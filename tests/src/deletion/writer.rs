@@ -1,7 +1,7 @@
 //! The writer: open, lists, packs, segment, snapshot, a last look, end.
 use super::explore::Step;
 use super::protocol::{Protocol, State, Variant, WRITERS};
-use super::store::{Half, Packs, Store, pack_of};
+use super::store::{Found, Half, Packs, Seen, Store, pack_of};
 
 /// A writer between two of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,11 +37,30 @@ enum At {
     ListMarksLate {
         view: Packs,
     },
-    PutPack,
-    PutSegment,
+    /// Has seen the index: looks which packs are there.
+    LookAtPacks {
+        condemned: Packs,
+        parent: bool,
+        seen: Seen,
+    },
+    /// Only when packs are listed first: has seen these.
+    ListMarksAfterPacks(Packs),
+    ListIndexAfterPacks {
+        packs: Packs,
+        condemned: Packs,
+    },
+    /// The packs that it found without a name are named by its segment.
+    PutPack {
+        adopted: Packs,
+    },
+    PutSegment {
+        names: Packs,
+    },
     PutSnapshot,
     LookForFence,
     LookForOpen,
+    /// Only when `open` is looked for first.
+    LookForFenceLast,
     PutEnd,
     /// Failed: takes its own snapshot back, which nobody else can have made count.
     TakeBack,
@@ -91,6 +110,9 @@ impl Protocol {
                     step("fences its predecessor", self.first_list(), &|s| s.fence |= before);
                 }
             }
+            At::ListMarks if self.rules.has(Variant::PacksBeforeMarks) => {
+                step("lists packs", At::ListMarksAfterPacks(store.packs), &|_| {});
+            }
             At::ListMarks => {
                 let condemned = store.condemned();
                 step("lists marks", At::ListSnapshots { condemned }, &|_| {});
@@ -109,39 +131,52 @@ impl Protocol {
                 step("lists half the index", half, &|_| {});
             }
             At::ListRest { condemned, parent, half } => {
-                let next = self.reuse(store.both_halves(half), condemned, parent);
+                let next = self.seen(store.seen_in_halves(half), condemned, parent);
                 step("lists the rest", next, &|_| {});
             }
             At::ListIndex { condemned, parent } => {
-                let next = self.reuse(store.view(), condemned, parent);
+                let next = self.seen(store.seen(), condemned, parent);
                 step("lists the index", next, &|_| {});
                 if self.scope.again && next == At::PutSnapshot {
-                    step("lists the index and reuses nothing", At::PutPack, &|_| {});
+                    let next = At::PutPack { adopted: 0 };
+                    step("lists the index and reuses nothing", next, &|_| {});
                 }
+            }
+            At::LookAtPacks { condemned, parent, seen } => {
+                let next = self.adopt(store.looked_at(seen), condemned, parent);
+                step("lists packs", next, &|_| {});
+            }
+            At::ListMarksAfterPacks(packs) => {
+                let next = At::ListIndexAfterPacks { packs, condemned: store.condemned() };
+                step("lists marks", next, &|_| {});
+            }
+            At::ListIndexAfterPacks { packs, condemned } => {
+                let then = Store { packs, ..*store };
+                let next = self.adopt(then.looked_at(store.seen()), condemned, false);
+                step("lists the index", next, &|_| {});
             }
             At::ListMarksLate { view } => {
                 let next = self.reuse(view, store.condemned(), false);
                 step("lists marks", next, &|_| {});
             }
-            At::PutPack => {
-                step("puts a pack", At::PutSegment, &|s| s.packs |= pack_of(session));
+            At::PutPack { adopted } => {
+                let names = adopted | pack_of(session);
+                step("puts a pack", At::PutSegment { names }, &|s| s.packs |= pack_of(session));
             }
-            At::PutSegment => {
-                step("puts a segment", At::PutSnapshot, &|s| s.single |= pack_of(session));
+            At::PutSegment { names } => {
+                step("puts a segment", At::PutSnapshot, &|s| s.single |= names);
             }
             At::PutSnapshot => {
                 step("puts its snapshot", At::LookForFence, &|s| s.snapshots |= own);
             }
             At::LookForFence => self.last_look(number, state, found),
             At::LookForOpen => {
-                let passes = store.open & own != 0;
-                if self.rules.has(Variant::OpenBeforeFence) {
-                    let next = if store.fence & own == 0 { At::PutEnd } else { At::TakeBack };
-                    step("looks for a fence", next, &|_| {});
-                } else {
-                    let next = if passes { At::PutEnd } else { At::TakeBack };
-                    step("looks for its open", next, &|_| {});
-                }
+                let next = if store.open & own != 0 { At::PutEnd } else { At::TakeBack };
+                step("looks for its open", next, &|_| {});
+            }
+            At::LookForFenceLast => {
+                let next = if store.fence & own == 0 { At::PutEnd } else { At::TakeBack };
+                step("looks for a fence", next, &|_| {});
             }
             At::PutEnd => step("puts end, says saved", At::Confirmed, &|s| s.end |= own),
             At::TakeBack => {
@@ -161,7 +196,9 @@ impl Protocol {
             At::PutEndAlone => step("puts end without a snapshot", At::Over, &|s| s.end |= own),
             At::Confirmed | At::Over => {}
         }
-        if self.scope.stop && matches!(writer.at, At::PutPack | At::PutSegment | At::PutSnapshot) {
+        if self.scope.stop
+            && matches!(writer.at, At::PutPack { .. } | At::PutSegment { .. } | At::PutSnapshot)
+        {
             let mut after = *state;
             after.writers[number].at = At::PutEndAlone;
             found(Step { who: "writer", number, does: "stops" }, after);
@@ -193,32 +230,60 @@ impl Protocol {
         }
     }
 
+    /// Has seen the index; goes on to look at packs, or decides.
+    fn seen(&self, seen: Seen, condemned: Packs, parent: bool) -> At {
+        match self.scope.looks {
+            true => At::LookAtPacks { condemned, parent, seen },
+            false => self.reuse(seen.view, condemned, parent),
+        }
+    }
+
+    /// What is missing counts as condemned; what nobody names is known from now on, and named by the next segment.
+    fn adopt(&self, found: Found, condemned: Packs, parent: bool) -> At {
+        let Found { sound, unlisted: adopted, missing } = found;
+        let trusts = self.rules.has(Variant::WriterTrustsRows);
+        let known = if trusts { sound | adopted | missing } else { sound | adopted };
+        let lost = if trusts { 0 } else { missing };
+        let mut next = self.reuse(known, condemned | lost, parent);
+        if self.rules.has(Variant::AdoptsCondemned) && adopted != 0 {
+            next = At::PutSnapshot;
+        }
+        match next {
+            At::PutPack { .. } => At::PutPack { adopted },
+            At::PutSnapshot if adopted != 0 => At::PutSegment { names: adopted },
+            next => next,
+        }
+    }
+
     /// Whether `X` may be taken as stored; if not, it is stored again.
     fn reuse(&self, view: Packs, condemned: Packs, parent: bool) -> At {
         let condemned = if self.rules.has(Variant::ReusesCondemned) { 0 } else { condemned };
         let inherits = parent && (condemned == 0 || self.rules.has(Variant::InheritsUnchecked));
-        if inherits || view & !condemned != 0 { At::PutSnapshot } else { At::PutPack }
+        let stores = !inherits && view & !condemned == 0;
+        if stores { At::PutPack { adopted: 0 } } else { At::PutSnapshot }
     }
 
     /// The first half of the last look: `fence` before `open`, because clean-up removes `open` before `fence`.
     fn last_look(&self, number: usize, state: &State, found: &mut dyn FnMut(Step, State)) {
         let own = 1_u8 << state.writers[number].session;
         let store = &state.store;
-        let (does, next) = if self.rules.has(Variant::IgnoresFence) {
-            ("does not look for a fence", At::PutEnd)
-        } else if self.rules.has(Variant::OpenBeforeFence) {
-            (
-                "looks for its open",
-                if store.open & own != 0 { At::LookForOpen } else { At::TakeBack },
-            )
-        } else {
-            let ended =
-                self.rules.has(Variant::SuccessorEndsAndWriterLooks) && store.end & own != 0;
-            let fails = store.fence & own != 0 || ended;
-            ("looks for a fence", if fails { At::TakeBack } else { At::LookForOpen })
+        let mut step = |does: &'static str, at: At| {
+            let mut after = *state;
+            after.writers[number].at = at;
+            found(Step { who: "writer", number, does }, after);
         };
-        let mut after = *state;
-        after.writers[number].at = next;
-        found(Step { who: "writer", number, does }, after);
+        if self.rules.has(Variant::IgnoresFence) {
+            return step("does not look for a fence", At::PutEnd);
+        }
+        if self.rules.has(Variant::OpenBeforeFence) || self.rules.has(Variant::OneListForBoth) {
+            let is_open = store.open & own != 0;
+            step("looks for its open", if is_open { At::LookForFenceLast } else { At::TakeBack });
+        }
+        if !self.rules.has(Variant::OpenBeforeFence) {
+            let looks = self.rules.has(Variant::SuccessorEndsAndWriterLooks);
+            let ended = looks && store.end & own != 0;
+            let fails = store.fence & own != 0 || ended;
+            step("looks for a fence", if fails { At::TakeBack } else { At::LookForOpen });
+        }
     }
 }

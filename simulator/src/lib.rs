@@ -1,0 +1,21 @@
+//! An iPhone in software, for tests: the device's side of usbmuxd, lockdown, the small services and
+//! MobileBackup2, well enough that unmodified clients back it up and restore it.
+//!
+//! It shares no code with `devsnap-device`: a shared codec would hide its own mistakes. It is
+//! unkind on purpose: it cuts its bytes where it likes, changes files while they are sent, and
+//! believes only what the host hands back.
+//!
+//! ```text
+//!   muxd ──▶ lockdown ──▶ services ──▶ mobilebackup2        who is asked, from the socket up
+//!                │            │             │
+//!                └──────── phone ◀──────────┘               who the phone is, what it is set to
+//!                                           └──▶ contents, backup_files     what is on it, Apple's files
+//! ```
+#![deny(missing_docs)]
+
+pub mod connection;
+pub mod mobilebackup2;
+pub mod phone;
+
+pub use connection::Connection;
+pub use phone::{Identity, Phone};

@@ -16,6 +16,7 @@
 pub mod connection;
 pub mod mobilebackup2;
 pub mod phone;
+pub mod random;
 
 pub use connection::Connection;
 pub use phone::{Identity, Phone};

@@ -13,6 +13,7 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod backup_files;
 pub mod connection;
 pub mod mobilebackup2;
 pub mod phone;

@@ -15,6 +15,7 @@
 
 pub mod backup_files;
 pub mod connection;
+pub mod contents;
 pub mod mobilebackup2;
 pub mod phone;
 pub mod random;

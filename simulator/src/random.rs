@@ -41,6 +41,14 @@ impl Random {
         self.next() % bound.max(1)
     }
 
+    /// Puts `things` in an order of chance.
+    pub fn shuffle<T>(&mut self, things: &mut [T]) {
+        for last in (1..things.len()).rev() {
+            let other = self.below(u64::try_from(last).unwrap_or(u64::MAX).saturating_add(1));
+            things.swap(last, usize::try_from(other).unwrap_or(last));
+        }
+    }
+
     /// True once in `n` times.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0

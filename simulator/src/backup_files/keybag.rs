@@ -36,6 +36,9 @@ const CLASSES: &[(u32, u32)] = &[
     (1, 2),
 ];
 
+/// `WRAP` of a class that the password alone opens.
+const PASSWORD_ONLY: u32 = 2;
+
 /// The number under which the keybag files a file's protection class.
 pub fn keybag_class(protection_class: u32) -> u32 {
     if protection_class == 7 { 17 } else { protection_class }
@@ -123,7 +126,9 @@ impl Keybag {
             number(&mut bytes, b"WRAP", *wrapped_by);
             number(&mut bytes, b"KTYP", 0);
             field(&mut bytes, b"WPKY", &wrap(&kek, &key));
-            keys.insert(*class, key);
+            if *wrapped_by == PASSWORD_ONLY {
+                keys.insert(*class, key);
+            }
         }
         Ok((Keybag::parse(&bytes)?, ClassKeys { keys }))
     }
@@ -204,7 +209,7 @@ impl Keybag {
         }
         let kek = derive(password, first, &self.salt, self.rounds);
         let mut keys = BTreeMap::new();
-        for (class, entry) in self.entries.iter().filter(|(_, entry)| entry.wrap & 2 != 0) {
+        for (class, entry) in self.entries.iter().filter(|(_, entry)| entry.wrap == PASSWORD_ONLY) {
             keys.insert(*class, unwrap(&kek, &entry.wrapped)?);
         }
         if keys.is_empty() {

@@ -2,7 +2,7 @@
 use crate::random::Random;
 
 /// For texts and for names of folders and files.
-pub const PLAIN: &[&str] = &[
+pub(super) const PLAIN: &[&str] = &[
     "account", "album", "anchor", "archive", "badge", "bridge", "cache", "calendar", "camera",
     "channel", "city", "cloud", "context", "corner", "current", "delta", "device", "draft",
     "engine", "entry", "event", "export", "field", "filter", "folder", "garden", "group", "harbour",
@@ -15,7 +15,7 @@ pub const PLAIN: &[&str] = &[
 ];
 
 /// Folders that nearly every container has.
-pub const CONTAINER: &[&str] = &[
+pub(super) const CONTAINER: &[&str] = &[
     "Documents",
     "Library",
     "Library/Application Support",
@@ -27,7 +27,7 @@ pub const CONTAINER: &[&str] = &[
 ];
 
 /// Names that programs stumble over. All are legal on a phone.
-pub const ODD: &[&str] = &[
+pub(super) const ODD: &[&str] = &[
     "Re\u{301}sume\u{301}.txt",
     "emoji \u{1F469}\u{200D}\u{1F469}\u{200D}\u{1F467}.txt",
     "new\nline.txt",
@@ -53,7 +53,7 @@ pub const ODD: &[&str] = &[
 ];
 
 /// One of `words`.
-pub fn pick(random: &mut Random, words: &[&'static str]) -> &'static str {
+pub(super) fn pick(random: &mut Random, words: &[&'static str]) -> &'static str {
     let bound = u64::try_from(words.len()).unwrap_or(1);
     words[usize::try_from(random.below(bound)).unwrap_or(0)]
 }

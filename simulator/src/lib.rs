@@ -16,9 +16,17 @@
 pub mod backup_files;
 pub mod connection;
 pub mod contents;
+pub mod lockdown;
 pub mod mobilebackup2;
+pub mod muxd;
 pub mod phone;
+pub mod plist_stream;
 pub mod random;
+pub mod services;
+pub mod simulator;
+pub mod tls;
+pub mod wire;
 
 pub use connection::Connection;
 pub use phone::{Identity, Phone};
+pub use simulator::{Options, PhoneOptions, Simulator};

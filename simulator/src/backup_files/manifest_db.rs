@@ -183,6 +183,17 @@ impl ManifestDb {
         transaction.commit().map_err(bad)
     }
 
+    /// A copy in another file, page for page, to be changed.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn copy_to(&self, path: &Path) -> Result<ManifestDb, Unreadable> {
+        std::fs::copy(&self.path, path)
+            .map_err(|e| Unreadable::new(format!("the manifest of this phone: {e}")))?;
+        ManifestDb::open(path)
+    }
+
     /// Closes it. The file is whole, without a journal beside it, and its header says that it is
     /// kept with a write-ahead log, as that of a real phone does.
     ///

@@ -1,0 +1,1 @@
+//! Unmodified idevicebackup2 and pymobiledevice3.

@@ -181,12 +181,13 @@ impl Host {
 
     /// How the phone saw a session that failed.
     pub(crate) fn fails(&mut self, lent: &Lent) -> String {
-        self.connect(lent).unwrap();
-        let mut fields = Dictionary::new();
-        fields.insert("MessageName".into(), Value::from("Backup"));
-        fields.insert("TargetIdentifier".into(), Value::from(lent.udid()));
-        self.send(vec!["DLMessageProcessMessage".into(), Value::Dictionary(fields)]).unwrap();
-        let ended = self.serve();
+        let ended = self.connect(lent).and_then(|()| {
+            let mut fields = Dictionary::new();
+            fields.insert("MessageName".into(), Value::from("Backup"));
+            fields.insert("TargetIdentifier".into(), Value::from(lent.udid()));
+            self.send(vec!["DLMessageProcessMessage".into(), Value::Dictionary(fields)])?;
+            self.serve()
+        });
         assert!(ended.is_err(), "{ended:?}");
         let served = self.served.take().unwrap().join().unwrap();
         self.stream = None;
@@ -223,7 +224,8 @@ impl Host {
         loop {
             let message = self.receive()?;
             let name = message[0].as_string().unwrap().to_owned();
-            let subject = message.get(1).map(first_path).unwrap_or_default();
+            let is_last = name == "DLMessageProcessMessage";
+            let subject = message.get(1).filter(|_| !is_last).map(first_path).unwrap_or_default();
             self.asked.push(format!("{name} {subject}").trim_end().to_owned());
             match name.as_str() {
                 "DLMessageProcessMessage" => {
@@ -390,7 +392,10 @@ impl Host {
         match self.quirk {
             Some(Quirk::Silent) => return Ok(()),
             Some(Quirk::ShortAnswers) => {}
-            Some(Quirk::ShapelessAnswers) => answer[1] = Value::Dictionary(Dictionary::new()),
+            Some(Quirk::ShapelessAnswers) => {
+                answer[1] = Value::Dictionary(Dictionary::new());
+                answer.push(payload);
+            }
             _ => answer.push(payload),
         }
         self.send(answer)

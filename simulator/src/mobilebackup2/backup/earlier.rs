@@ -50,6 +50,11 @@ impl Earlier {
     fn full(because: &str) -> Earlier {
         Earlier { full_because: Some(because.to_owned()), ..Earlier::default() }
     }
+
+    /// A full backup over what is there: its blobs are listed, to be removed in the end.
+    fn full_over(session: &mut Session<'_, '_>, because: &str) -> Step<Earlier> {
+        Ok(Earlier { blobs: list_blobs(session)?, ..Earlier::full(because) })
+    }
 }
 
 /// Reads what there is, and finishes what an earlier session left half done.
@@ -63,7 +68,7 @@ pub(super) fn read(session: &mut Session<'_, '_>, work: &Path) -> Step<Earlier> 
         return Ok(Earlier::full("there is no Status.plist"));
     };
     let Ok(status) = Status::parse(&bytes) else {
-        return Ok(Earlier::full("Status.plist cannot be read"));
+        return Earlier::full_over(session, "Status.plist cannot be read");
     };
     let version = status.version_number();
     if !(2.4..4.0).contains(&version) {
@@ -76,7 +81,7 @@ pub(super) fn read(session: &mut Session<'_, '_>, work: &Path) -> Step<Earlier> 
     finish_earlier(session, &status)?;
     let path = session.path("Manifest.plist");
     let Some(bytes) = session.fetch(&path)? else {
-        return Ok(Earlier::full("there is no Manifest.plist"));
+        return Earlier::full_over(session, "there is no Manifest.plist");
     };
     let Ok(manifest) = ManifestPlist::parse(&bytes) else {
         // iOS 15 gives up here; pymobiledevice3 empties the file to get a full backup of later ones.
@@ -84,11 +89,11 @@ pub(super) fn read(session: &mut Session<'_, '_>, work: &Path) -> Step<Earlier> 
             let text = "Error reading backup properties: Cannot parse a NULL or zero-length data";
             return Err(Stop::refused(MbError::CORRUPT, text));
         }
-        return Ok(Earlier::full("Manifest.plist cannot be read"));
+        return Earlier::full_over(session, "Manifest.plist cannot be read");
     };
     let keys = match open_keybag(session, &manifest) {
         Ok(keys) => keys,
-        Err(because) => return Ok(Earlier::full(because)),
+        Err(because) => return Earlier::full_over(session, because),
     };
     let base = read_base(session, &manifest, keys, work)?;
     let blobs = list_blobs(session)?;

@@ -53,9 +53,10 @@ pub(crate) struct Serve {
     /// What all chance is drawn from.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,
-    /// Sends bytes as they are written, rather than torn apart and joined by lot.
-    #[arg(long)]
-    fair_weather: bool,
+    /// How bytes leave: fair (as they are written), unkind (torn apart and joined by lot), cruel
+    /// (torn apart within the heads of messages too, which libimobiledevice does not bear).
+    #[arg(long, value_name = "WEATHER", default_value = "unkind", value_parser = weather)]
+    weather: Weather,
     /// Services speak plaintext.
     #[arg(long)]
     no_service_tls: bool,
@@ -138,7 +139,7 @@ impl Serve {
             address: self.address,
             state: self.state.clone(),
             phones,
-            weather: if self.fair_weather { Weather::Fair } else { Weather::Unkind },
+            weather: self.weather,
             seed: self.seed,
             lockdown: lockdown::Options {
                 idle: self.lockdown_idle,
@@ -205,6 +206,15 @@ fn number_after<T: std::str::FromStr>(text: &str, name: &str) -> Option<T> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn weather(text: &str) -> Result<Weather, String> {
+    match text {
+        "fair" => Ok(Weather::Fair),
+        "unkind" => Ok(Weather::Unkind),
+        "cruel" => Ok(Weather::Cruel),
+        _ => Err("none of fair, unkind, cruel".into()),
+    }
 }
 
 fn passcode(text: &str) -> Result<Passcode, String> {

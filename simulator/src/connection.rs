@@ -11,4 +11,10 @@ pub trait Connection: Read + Write + Send {
     ///
     /// The connection is gone.
     fn set_read_timeout(&mut self, wait_at_most: Option<Duration>) -> io::Result<()>;
+
+    /// Tells that what is written from now on is TLS, or is no longer. Only a connection that does
+    /// something to its bytes wants to know.
+    fn set_carries_tls(&mut self, carries_tls: bool) {
+        let _ = carries_tls;
+    }
 }

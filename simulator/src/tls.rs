@@ -58,6 +58,9 @@ impl Trusted {
     /// The host did not, showed no certificate or another one, or the connection is gone.
     pub fn accept<C: Connection>(&self, mut connection: C) -> io::Result<Tls<C>> {
         connection.set_read_timeout(Some(PATIENCE))?;
+        // What was said before was plaintext.
+        connection.flush()?;
+        connection.set_carries_tls(true);
         let session = ServerConnection::new(Arc::clone(&self.config)).map_err(invalid)?;
         let mut stream = StreamOwned::new(session, Records::new(connection));
         while stream.conn.is_handshaking() {
@@ -101,6 +104,7 @@ impl<C: Connection> Tls<C> {
         }
         let mut connection = self.stream.into_parts().1.inner;
         connection.set_read_timeout(None)?;
+        connection.set_carries_tls(false);
         Ok(connection)
     }
 }

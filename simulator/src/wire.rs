@@ -1,5 +1,10 @@
 //! One TCP connection, made unkind: bytes go out in pieces that no reader can count on.
 //!
+//! One thing is spared, since libimobiledevice counts on it: it reads the head of a message
+//! (usbmuxd's 16 bytes, a length's 4, AFC's 40) with one call, and gives up when less comes. So the
+//! head of each write leaves in one piece, but inside TLS, where nobody sees it, and in weather that
+//! is cruel.
+//!
 //! What is written is sometimes kept back until the next write, so that a message and what follows
 //! it leave together, and sometimes leaves in crumbs. It is never kept back while the phone waits
 //! for the host, so nothing deadlocks that would not on a real phone.
@@ -15,6 +20,8 @@ use std::time::Duration;
 const KEPT_BACK_MAX: usize = 16 * 1024;
 /// Only so many bytes of one write leave one by one: the rest would make no test better.
 const SINGLE_BYTES_MAX: usize = 48;
+/// The longest head of a message: AFC's.
+const HEAD_BYTES: usize = 40;
 /// A pause long enough for a reader on this machine to see a short read.
 const CRUMB_PAUSE: Duration = Duration::from_micros(60);
 /// How long a closing connection waits for what the host still says, and how often it reads that.
@@ -24,9 +31,11 @@ const LINGER_READS_MAX: usize = 64;
 /// How bytes leave.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Weather {
-    /// In pieces drawn by lot.
+    /// In pieces drawn by lot, heads of messages apart.
     #[default]
     Unkind,
+    /// In pieces drawn by lot, anywhere.
+    Cruel,
     /// As they are written.
     Fair,
 }
@@ -48,6 +57,9 @@ pub struct Wire {
     random: Random,
     conditions: Conditions,
     kept_back: Vec<u8>,
+    /// Where in `kept_back` the writes begin.
+    heads: Vec<usize>,
+    carries_tls: bool,
     sent: u64,
     received: u64,
 }
@@ -55,7 +67,16 @@ pub struct Wire {
 impl Wire {
     /// `stream` from now on under `conditions`; bytes are counted from here.
     pub fn new(stream: TcpStream, random: Random, conditions: Conditions) -> Wire {
-        Wire { stream, random, conditions, kept_back: Vec::new(), sent: 0, received: 0 }
+        Wire {
+            stream,
+            random,
+            conditions,
+            kept_back: Vec::new(),
+            heads: Vec::new(),
+            carries_tls: false,
+            sent: 0,
+            received: 0,
+        }
     }
 
     /// Other conditions from now on; the count of bytes begins anew. What was kept back leaves
@@ -71,7 +92,6 @@ impl Wire {
     }
 
     fn break_off(&mut self) -> io::Error {
-        self.kept_back.clear();
         // Fails only when it is closed already.
         let _ = self.stream.shutdown(Shutdown::Both);
         io::Error::new(ErrorKind::ConnectionAborted, "cut, as was asked for")
@@ -79,57 +99,80 @@ impl Wire {
 
     fn send_kept_back(&mut self) -> io::Result<()> {
         let bytes = std::mem::take(&mut self.kept_back);
-        let mut rest = &bytes[..];
+        let mut heads = std::mem::take(&mut self.heads);
+        if self.carries_tls || self.conditions.weather == Weather::Cruel {
+            heads.clear();
+        }
+        let mut end = bytes.len();
         if let Some(CutAt::SentByte(limit)) = self.conditions.cut {
-            let left = usize::try_from(limit.saturating_sub(self.sent)).unwrap_or(usize::MAX);
-            if left < rest.len() {
-                self.send_in_pieces(&rest[..left])?;
-                return Err(self.break_off());
-            }
+            end = end.min(to_usize(limit.saturating_sub(self.sent)));
         }
-        while !rest.is_empty() {
-            let most = self.conditions.bytes_per_second.map_or(rest.len(), pace_step);
-            let (now, later) = rest.split_at(most.min(rest.len()));
-            self.send_in_pieces(now)?;
+        let step = self.conditions.bytes_per_second.map_or(usize::MAX, pace_step);
+        let mut start = 0;
+        while start < end {
+            let next = start.saturating_add(step).min(end);
+            let places = self.places_to_tear(next - start);
+            self.send_torn(&bytes[start..next], places, |at| is_in_a_head(&heads, start + at))?;
             if let Some(rate) = self.conditions.bytes_per_second {
-                thread::sleep(Duration::from_micros(now.len() as u64 * 1_000_000 / rate.max(1)));
+                thread::sleep(Duration::from_micros(
+                    (next - start) as u64 * 1_000_000 / rate.max(1),
+                ));
             }
-            rest = later;
+            start = next;
         }
-        Ok(())
+        if end < bytes.len() { Err(self.break_off()) } else { Ok(()) }
     }
 
-    fn send_in_pieces(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sent += bytes.len() as u64;
-        if self.conditions.weather == Weather::Fair || bytes.len() < 2 {
-            return self.stream.write_all(bytes);
+    /// Where to tear `length` bytes apart, by lot, in order.
+    fn places_to_tear(&mut self, length: usize) -> Vec<usize> {
+        if self.conditions.weather == Weather::Fair || length < 2 {
+            return Vec::new();
         }
-        let length = bytes.len() as u64;
-        let sizes: Vec<usize> = match self.random.below(8) {
-            // In one.
-            0..=2 => vec![],
-            // In crumbs, then the rest.
-            3 => vec![1; bytes.len().min(1 + to_usize(self.random.below(SINGLE_BYTES_MAX as u64)))],
-            // A length prefix torn apart.
-            4 => vec![to_usize(1 + self.random.below(4.min(length - 1)))],
-            // All but the last byte.
-            5 => vec![bytes.len() - 1],
-            // A few pieces.
-            _ => {
-                (0..1 + self.random.below(3)).map(|_| to_usize(self.random.below(length))).collect()
+        let random = &mut self.random;
+        let mut somewhere = || to_usize(1 + random.below(length as u64 - 1));
+        let mut places = match somewhere() % 8 {
+            // Nowhere.
+            0..=2 => Vec::new(),
+            // Into crumbs, then the rest.
+            3 => {
+                let start = somewhere();
+                let crumbs = 1 + somewhere() % SINGLE_BYTES_MAX;
+                (start..length.min(start + crumbs)).collect()
             }
+            // In a length prefix.
+            4 => vec![1 + somewhere() % 3],
+            // Before the last byte.
+            5 => vec![length - 1],
+            // Into a few pieces.
+            _ => vec![somewhere(), somewhere(), somewhere()],
         };
-        let mut rest = bytes;
-        for size in sizes {
-            let (now, later) = rest.split_at(size.min(rest.len()));
-            if !now.is_empty() && !later.is_empty() {
-                self.stream.write_all(now)?;
-                thread::sleep(CRUMB_PAUSE);
-                rest = later;
-            }
-        }
-        self.stream.write_all(rest)
+        places.retain(|place| *place < length);
+        places.sort_unstable();
+        places.dedup();
+        places
     }
+
+    fn send_torn(
+        &mut self,
+        bytes: &[u8],
+        places: Vec<usize>,
+        is_spared: impl Fn(usize) -> bool,
+    ) -> io::Result<()> {
+        let mut start = 0;
+        for place in places.into_iter().filter(|place| !is_spared(*place)) {
+            self.stream.write_all(&bytes[start..place])?;
+            thread::sleep(CRUMB_PAUSE);
+            start = place;
+        }
+        self.stream.write_all(&bytes[start..])?;
+        self.sent += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Whether a tear at `place` would go through the head of a write.
+fn is_in_a_head(heads: &[usize], place: usize) -> bool {
+    heads.iter().any(|head| (head + 1..head + HEAD_BYTES).contains(&place))
 }
 
 /// A tenth of a second's bytes.
@@ -160,8 +203,9 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.heads.push(self.kept_back.len());
         self.kept_back.extend_from_slice(bytes);
-        let keep = self.conditions.weather == Weather::Unkind && self.random.one_in(2);
+        let keep = self.conditions.weather != Weather::Fair && self.random.one_in(2);
         if !keep || self.kept_back.len() > KEPT_BACK_MAX {
             self.send_kept_back()?;
         }
@@ -179,6 +223,10 @@ impl Connection for Wire {
         // Zero would mean an error here, and "for ever" to the system.
         let wait_at_most = wait_at_most.map(|wait| wait.max(Duration::from_millis(1)));
         self.stream.set_read_timeout(wait_at_most)
+    }
+
+    fn set_carries_tls(&mut self, carries_tls: bool) {
+        self.carries_tls = carries_tls;
     }
 }
 
@@ -227,6 +275,25 @@ mod tests {
         let result = talk(&mut wire);
         drop(wire);
         (result, reader.join().unwrap())
+    }
+
+    #[test]
+    fn unkind_weather_spares_heads_and_cruel_weather_spares_nothing() {
+        let torn_heads = |weather| {
+            let conditions = Conditions { weather, ..Conditions::default() };
+            let (result, reads) = read_by_a_host(conditions, |wire| {
+                (0..300).try_for_each(|_| wire.write_all(&[7; 100]))
+            });
+            result.unwrap();
+            let ends = reads.iter().scan(0, |end, read| {
+                *end += read.len();
+                Some(*end)
+            });
+            ends.filter(|end| (1..HEAD_BYTES).contains(&(end % 100))).count()
+        };
+
+        assert_eq!(torn_heads(Weather::Unkind), 0);
+        assert_ne!(torn_heads(Weather::Cruel), 0);
     }
 
     #[test]

@@ -309,7 +309,27 @@ pub(crate) fn start_service(name: &str, escrow_bag: Option<Vec<u8>>) -> Dictiona
 }
 
 /// A connection inside TLS.
-pub(crate) type Secret = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Secret = StreamOwned<ClientConnection, ByteByByte>;
+
+/// Reads one byte at a time, so that TLS takes nothing of what comes after its end.
+pub(crate) struct ByteByByte(pub(crate) TcpStream);
+
+impl Read for ByteByByte {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(1);
+        self.0.read(&mut buffer[..most])
+    }
+}
+
+impl Write for ByteByByte {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// Shakes hands, with a certificate or without. A refused one may show only at the first read.
 pub(crate) fn secret(stream: TcpStream, own: Option<&Identity>) -> io::Result<Secret> {
@@ -330,7 +350,7 @@ pub(crate) fn secret(stream: TcpStream, own: Option<&Identity>) -> io::Result<Se
     };
     let name = ServerName::try_from("phone").unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut secret = StreamOwned::new(connection, stream);
+    let mut secret = StreamOwned::new(connection, ByteByByte(stream));
     while secret.conn.is_handshaking() {
         if secret.conn.complete_io(&mut secret.sock)? == (0, 0) {
             return Err(io::ErrorKind::UnexpectedEof.into());

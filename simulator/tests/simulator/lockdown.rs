@@ -66,7 +66,7 @@ fn a_session_goes_into_tls_and_back_on_one_connection() {
         // Plaintext right behind TLS, before the phone's goodbye is read.
         send(&mut session.sock, request("QueryType"));
         assert_eq!(session.read(&mut [0; 16]).unwrap(), 0);
-        stream = session.sock;
+        stream = session.sock.0;
         let answer = receive(&mut stream).unwrap();
         assert_eq!(answer.get("Type"), Some(&"com.apple.mobile.lockdown".into()));
         assert_eq!(error(&ask(&mut stream, get(None, "SerialNumber"))), Some("GetProhibited"));

@@ -1,6 +1,7 @@
 //! usbmuxd, where no client shows a thing.
 use crate::host::{LOCKDOWN, Mux, ask, devices, dictionary, receive, request, stream_to, xml};
 use crate::tools::{options_of, simulator_of};
+use devsnap_simulator::wire::Weather;
 use devsnap_simulator::{Options, Simulator};
 use plist::{Dictionary, Value};
 use std::io::Write;
@@ -23,7 +24,8 @@ fn read_record(udid: &str) -> Dictionary {
 
 #[test]
 fn bytes_sent_ahead_of_the_answer_to_connect_reach_the_service() {
-    let simulator = simulator_of(1);
+    let options = Options { weather: Weather::Cruel, ..options_of(1) };
+    let simulator = Simulator::start(options).unwrap();
     let (id, _) = devices(&simulator)[0];
     let question = xml(request("QueryType"));
 

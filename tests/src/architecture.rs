@@ -51,6 +51,24 @@ const SIMULATOR: House = House {
     doors: &["lib", "main", "args"],
 };
 
+const DEVICE: House = House {
+    folder: "device/src",
+    floors: &[
+        &["error", "udid", "plist_guard", "watch"],
+        &["backup_set"],
+        &["transport"],
+        &["plist_stream"],
+        &["lockdown"],
+        &["services"],
+        &["devicelink"],
+        &["virtual_dir"],
+        &["mobilebackup2"],
+        &["source"],
+    ],
+    outside: &[],
+    doors: &["lib"],
+};
+
 /// What each crate may depend on of this workspace, outside tests.
 const CRATES: &[(&str, &[&str])] = &[
     ("engine", &[]),
@@ -143,6 +161,11 @@ fn imports_inside_the_engine_point_downward() {
 #[test]
 fn imports_inside_the_simulator_point_downward() {
     imports_point_downward_in(&SIMULATOR);
+}
+
+#[test]
+fn imports_inside_the_device_point_downward() {
+    imports_point_downward_in(&DEVICE);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub const PORT: u16 = 62078;
 const LABEL: &str = "devsnap";
 
 /// How long one answer may take. A device that shows a dialog answers at once that it does.
-const ANSWER_WAIT: AtMost = AtMost(Duration::from_secs(30));
+pub(super) const ANSWER_WAIT: AtMost = AtMost(Duration::from_secs(30));
 
 /// A request that lockdownd answered with an error, in its own word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,17 +70,18 @@ impl Refusal {
 /// A connection to lockdownd.
 pub struct Lockdown {
     stream: PlistStream,
+    answer_wait: AtMost,
 }
 
 impl Lockdown {
-    /// Speaks on a fresh stream to [`PORT`].
+    /// Speaks on a fresh stream to [`PORT`], and waits so long for each answer.
     ///
     /// # Errors
     ///
     /// The stream is gone.
-    pub fn over(stream: Box<dyn DeviceStream>) -> Result<Self> {
-        let link = Link::exact(stream)?;
-        Ok(Lockdown { stream: PlistStream::new(link, Encoding::Xml, PlistLimits::SERVICE) })
+    pub fn over(stream: Box<dyn DeviceStream>, answer_wait: AtMost) -> Result<Self> {
+        let stream = PlistStream::new(Link::exact(stream)?, Encoding::Xml, PlistLimits::SERVICE);
+        Ok(Lockdown { stream, answer_wait })
     }
 
     /// Goes on under TLS.
@@ -90,7 +91,7 @@ impl Lockdown {
     /// As [`Tls::connect`].
     pub fn secured(self, tls: &Tls, wait: &mut dyn Wait) -> Result<Self> {
         let stream = self.stream.into_link().into_stream();
-        Lockdown::over(tls.connect(stream, wait)?)
+        Lockdown::over(tls.connect(stream, wait)?, self.answer_wait)
     }
 
     /// Asks `request` with what else `with` holds; the answer, or the word of refusal.
@@ -106,7 +107,7 @@ impl Lockdown {
         let mut asked = with;
         asked.insert("Label".to_owned(), LABEL.into());
         asked.insert("Request".to_owned(), request.into());
-        let answer = self.stream.ask(asked, &mut ANSWER_WAIT.clone())?;
+        let answer = self.stream.ask(asked, &mut self.answer_wait.clone())?;
         if let Some(word) = answer.get("Error") {
             return Ok(Err(Refusal(word.as_string().unwrap_or("an error").to_owned())));
         }

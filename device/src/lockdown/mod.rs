@@ -14,7 +14,7 @@ mod tls;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::transport::{DeviceAddress, DeviceStream, Transport, Wait};
+use crate::transport::{AtMost, DeviceAddress, DeviceStream, Transport, Wait};
 
 pub use client::{Lockdown, PORT, Refusal};
 pub use info::DeviceInfo;
@@ -29,6 +29,7 @@ pub struct TrustedDevice {
     transport: Arc<dyn Transport>,
     address: DeviceAddress,
     record: Arc<PairRecord>,
+    answer_wait: AtMost,
 }
 
 impl TrustedDevice {
@@ -38,7 +39,14 @@ impl TrustedDevice {
         address: DeviceAddress,
         record: PairRecord,
     ) -> TrustedDevice {
-        TrustedDevice { transport, address, record: Arc::new(record) }
+        let record = Arc::new(record);
+        TrustedDevice { transport, address, record, answer_wait: client::ANSWER_WAIT }
+    }
+
+    /// The same device, of which only quick answers are wanted: for a session that ends anyway.
+    #[must_use]
+    pub fn hurried(&self, answer_wait: AtMost) -> TrustedDevice {
+        TrustedDevice { answer_wait, ..self.clone() }
     }
 
     /// Where it is.
@@ -57,7 +65,8 @@ impl TrustedDevice {
     ///
     /// The device refuses, or the connection broke.
     pub fn session(&self, wait: &mut dyn Wait) -> Result<Session<'_>> {
-        let begun = Session::begin(&*self.transport, &self.address, &self.record, wait);
+        let begun =
+            Session::begin(&*self.transport, &self.address, &self.record, self.answer_wait, wait);
         begun.map_err(|no| match no {
             NoSession::Refused(refusal) => refusal.into_error("starting a session"),
             NoSession::Failed(error) => error,

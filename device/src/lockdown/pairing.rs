@@ -10,7 +10,7 @@ use plist::{Dictionary, Value};
 use zeroize::Zeroizing;
 
 use super::certificates;
-use super::client::{Lockdown, PORT, Refusal};
+use super::client::{ANSWER_WAIT, Lockdown, PORT, Refusal};
 use super::pair_record::{PairRecord, PairRecords};
 use super::session::{NoSession, Session};
 use crate::error::{DeviceError, DeviceErrorKind, Result};
@@ -89,7 +89,7 @@ impl Pairing<'_> {
     fn is_taken(&self, record: &PairRecord, wait: &mut dyn Wait) -> Result<bool> {
         let since = Instant::now();
         loop {
-            match Session::begin(self.transport, self.address, record, wait) {
+            match Session::begin(self.transport, self.address, record, ANSWER_WAIT, wait) {
                 Ok(session) => {
                     session.end();
                     return Ok(true);
@@ -145,7 +145,8 @@ impl Pairing<'_> {
 
     /// Asks the device ourselves, and again until somebody has tapped.
     fn pair(&self, wait: &mut dyn Wait) -> Result<PairRecord> {
-        let mut lockdown = Lockdown::over(self.transport.connect(self.address, PORT)?)?;
+        let mut lockdown =
+            Lockdown::over(self.transport.connect(self.address, PORT)?, ANSWER_WAIT)?;
         lockdown.query_type()?;
         let mut record = self.new_record(&mut lockdown)?;
         let since = Instant::now();

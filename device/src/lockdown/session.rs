@@ -5,7 +5,7 @@ use super::client::{Lockdown, PORT, Refusal};
 use super::pair_record::PairRecord;
 use super::tls::Tls;
 use crate::error::{DeviceError, DeviceErrorKind, Result};
-use crate::transport::{DeviceAddress, DeviceStream, Transport, Wait};
+use crate::transport::{AtMost, DeviceAddress, DeviceStream, Transport, Wait};
 
 /// Why a session did not begin.
 pub enum NoSession {
@@ -34,7 +34,7 @@ pub struct Session<'d> {
 }
 
 impl<'d> Session<'d> {
-    /// Connects to lockdownd and shows it `record`.
+    /// Connects to lockdownd and shows it `record`; waits `answer_wait` for each answer.
     ///
     /// # Errors
     ///
@@ -43,10 +43,11 @@ impl<'d> Session<'d> {
         transport: &'d dyn Transport,
         address: &'d DeviceAddress,
         record: &'d PairRecord,
+        answer_wait: AtMost,
         wait: &mut dyn Wait,
     ) -> Result<Self, NoSession> {
         let tls = Tls::of(record)?;
-        let mut lockdown = Lockdown::over(transport.connect(address, PORT)?)?;
+        let mut lockdown = Lockdown::over(transport.connect(address, PORT)?, answer_wait)?;
         // The three questions and their order are idevicebackup2's.
         lockdown.query_type()?;
         let product_version = lockdown.text("ProductVersion")?;

@@ -71,8 +71,8 @@ pub struct Conversation {
     pub read_back: bool,
     /// How much more room the device wanted, in bytes, when it asked for some.
     pub short_of: Option<u64>,
-    /// The device was given its last manifest.
-    pub incremental: bool,
+    /// The device sends all it has, as it said when it began.
+    pub full: Option<bool>,
 }
 
 /// Asks for a backup and answers until it is over.
@@ -98,7 +98,7 @@ pub fn run(
             finished: false,
             read_back: false,
             short_of: None,
-            incremental: false,
+            full: None,
         },
     };
     watch.stage(Stage::Preparing);
@@ -164,8 +164,6 @@ impl Talk<'_> {
                 let status = dir.download(&paths, &mut link.wire(wait))?;
                 let read = status.code == StatusCode::Ok;
                 self.so_far.read_back |= self.so_far.finished && read;
-                let manifest = paths.iter().any(|path| path.ends_with("/Manifest.db"));
-                self.so_far.incremental |= !self.so_far.finished && read && manifest;
                 status
             }
             Message::UploadFiles { .. } => {
@@ -213,7 +211,14 @@ impl Talk<'_> {
         if dir.has_failed() {
             return status;
         }
-        match dir.state() {
+        let status_of_set = dir.status();
+        if let Some(begun) = &status_of_set
+            && begun.state == SnapshotState::Uploading
+        {
+            // Once it is finished a set says no more of the session.
+            self.so_far.full = begun.full;
+        }
+        match status_of_set.map(|set| set.state) {
             Some(SnapshotState::Finished) => {
                 self.stage(Stage::Finishing);
                 let flushed = dir.flush();

@@ -38,8 +38,10 @@ use crate::watch::{DeviceWatch, Stage};
 use signals::{Observer, SessionWait, Signals};
 use sync_lock::SyncLock;
 
-/// How long ending a session may take, whatever the device does.
+/// How long each step of ending a session may take, whatever the device does: that it closes the
+/// connection is waited for so long, and less for answers on the way there.
 const PARTING_WAIT: AtMost = AtMost(Duration::from_secs(5));
+const PARTING_ANSWER_WAIT: AtMost = AtMost(Duration::from_secs(2));
 
 /// How a device is backed up.
 #[derive(Clone)]
@@ -78,7 +80,7 @@ impl DeviceOptions {
 /// What came of a session that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupOutcome {
-    /// The device was not shown a last backup, or did not look at its manifest: it sent all it has.
+    /// The device sent all it has, by its own word.
     pub full: bool,
     /// How much was looked at.
     pub verification: Verification,
@@ -259,7 +261,7 @@ impl DeviceSource {
         }
         let edits = dir.edits()?;
         self.outcome = Some(BackupOutcome {
-            full: !talk.incremental,
+            full: talk.full.unwrap_or(true),
             verification,
             answered,
             received: dir.received(),
@@ -399,7 +401,7 @@ impl Open {
             link.say_goodbye(&mut wait);
         }
         if let Some(lock) = lock {
-            lock.release(device, &mut wait);
+            lock.release(device, PARTING_ANSWER_WAIT);
         }
         if went_well {
             link.say_goodbye(&mut wait);

@@ -11,7 +11,7 @@ use crate::services::afc::{self, Afc, Handle, LockOperation, Mode};
 use crate::services::notification_proxy::{
     self, NotificationProxy, SYNC_DID_FINISH, SYNC_DID_START, SYNC_LOCK_REQUEST, SYNC_WILL_START,
 };
-use crate::transport::Wait;
+use crate::transport::{AtMost, Wait};
 use crate::watch::{DeviceWatch, Stage};
 
 /// The file whose lock it is.
@@ -79,12 +79,13 @@ impl SyncLock {
     }
 
     /// Gives the lock back and says so. The device may have gone: then it has it back already.
-    pub(super) fn release(mut self, device: &TrustedDevice, wait: &mut dyn Wait) {
+    pub(super) fn release(mut self, device: &TrustedDevice, mut wait: AtMost) {
+        self.afc.hurry(wait);
         if let Some(file) = self.file.take() {
             let _ = self.afc.lock(&file, LockOperation::Unlock);
             let _ = self.afc.close(file);
         }
-        let _ = post(device, SYNC_DID_FINISH, wait);
+        let _ = post(&device.hurried(wait), SYNC_DID_FINISH, &mut wait);
     }
 }
 

@@ -374,10 +374,15 @@ impl<'r> VirtualBackupDir<'r> {
 
     /// How far the set is, by the `Status.plist` that came in this session and has its place.
     pub fn state(&self) -> Option<SnapshotState> {
+        self.status().map(|status| status.state)
+    }
+
+    /// The `Status.plist` that came in this session and has its place.
+    pub(crate) fn status(&self) -> Option<SetStatus> {
         let bytes = self.own_file("Status.plist")?;
         let mut status = Vec::new();
         At::start_of(bytes.as_file()).take(STATUS_LEN_MAX).read_to_end(&mut status).ok()?;
-        Some(SetStatus::parse(&status, &PlistLimits::BACKUP_SET).ok()?.state)
+        SetStatus::parse(&status, &PlistLimits::BACKUP_SET).ok()
     }
 
     /// Whether the set has a file of this name.
@@ -477,6 +482,3 @@ fn date(time: Time) -> plist::Date {
     let secs = u64::try_from(time.secs).ok().filter(|secs| *secs <= LAST_SECS).unwrap_or(0);
     (UNIX_EPOCH + Duration::from_secs(secs)).into()
 }
-
-#[cfg(test)]
-mod tests;

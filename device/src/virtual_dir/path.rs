@@ -105,13 +105,15 @@ fn is_shard(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether `text` is a plain file name such as `Manifest.db`.
+/// Whether `text` is a plain file name such as `Manifest.db`. One that some file systems would take
+/// for a shard is none.
 fn is_word(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     (1..=WORD_LEN_MAX).contains(&text.len())
         && text.bytes().all(allowed)
         && !text.starts_with('.')
         && !text.ends_with('.')
+        && !is_shard(&text.to_ascii_lowercase())
 }
 
 /// What stands at a path of this shape.
@@ -222,7 +224,7 @@ fn inner_shape(parts: &[&str]) -> Option<Shape> {
     match parts {
         [] => Some(Shape::Folder),
         [shard] if is_shard(shard) => Some(Shape::Folder),
-        [word] if is_word(word) && *word != STAGING => Some(Shape::NamedFile),
+        [word] if is_word(word) && !word.eq_ignore_ascii_case(STAGING) => Some(Shape::NamedFile),
         [shard, blob] if is_shard(shard) && blob_id(blob.as_bytes()).is_some() => Some(Shape::Blob),
         _ => None,
     }

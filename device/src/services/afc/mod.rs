@@ -5,7 +5,7 @@ use packet::{AnswerKind, HEADER_LEN, Operation};
 
 use super::ANSWER_WAIT;
 use crate::error::{DeviceError, DeviceErrorKind, Result};
-use crate::transport::{DeviceStream, Link};
+use crate::transport::{AtMost, DeviceStream, Link};
 
 /// The service.
 pub const SERVICE: &str = "com.apple.afc";
@@ -67,6 +67,7 @@ pub struct Handle(u64);
 pub struct Afc {
     link: Link,
     number: u64,
+    answer_wait: AtMost,
 }
 
 enum Answer {
@@ -84,12 +85,18 @@ impl Afc {
     ///
     /// The stream is gone.
     pub fn over(stream: Box<dyn DeviceStream>) -> Result<Self> {
-        Ok(Afc { link: Link::reading_ahead(stream)?, number: 0 })
+        let link = Link::reading_ahead(stream)?;
+        Ok(Afc { link, number: 0, answer_wait: ANSWER_WAIT })
+    }
+
+    /// From now on only quick answers are wanted.
+    pub fn hurry(&mut self, answer_wait: AtMost) {
+        self.answer_wait = answer_wait;
     }
 
     fn ask(&mut self, operation: Operation, parameters: &[u8]) -> Asked<Answer> {
         self.number += 1;
-        let mut wait = ANSWER_WAIT;
+        let mut wait = self.answer_wait;
         self.link.write_all(&packet::encode(operation, self.number, parameters), &mut wait)?;
         let mut header = [0; HEADER_LEN];
         if !self.link.read_exact(&mut header, &mut wait)? {

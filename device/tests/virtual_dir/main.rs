@@ -1,0 +1,3 @@
+//! The folder the phone thinks it writes to, over a repository in memory and scripted bytes.
+mod answers;
+mod scripted;

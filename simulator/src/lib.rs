@@ -7,8 +7,10 @@
 //!
 //! ```text
 //!   muxd ──▶ lockdown ──▶ services ──▶ mobilebackup2        who is asked, from the socket up
-//!                │            │             │
-//!                └──────── phone ◀──────────┘               who the phone is, what it is set to
+//!     │          │            │             │
+//!     │          └──────── phone ◀──────────┘               who the phone is, what goes wrong with it
+//!     ▼                                     │
+//!   wire, tls                               │               bytes, torn apart; a certificate wanted
 //!                                           └──▶ contents, backup_files     what is on it, Apple's files
 //! ```
 #![deny(missing_docs)]

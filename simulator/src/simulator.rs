@@ -156,10 +156,10 @@ impl Simulator {
         for (lockdown, options) in &self.attached {
             if options.identity.udid == udid {
                 if options.by_usb {
-                    self.muxd.attach(lockdown, false);
+                    self.muxd.attach_by_usb(lockdown);
                 }
                 if options.by_network {
-                    self.muxd.attach(lockdown, true);
+                    self.muxd.attach_by_network(lockdown);
                 }
             }
         }

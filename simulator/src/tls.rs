@@ -2,7 +2,7 @@
 //! paired, and wants to see one of the host's.
 //!
 //! A session can end while its connection goes on in plaintext, so no byte beyond the last TLS
-//! record may be read: [`Records`] hands rustls one record at a time.
+//! record may be read: `Records` hands rustls one record at a time.
 use crate::connection::Connection;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};

@@ -21,9 +21,7 @@ pub const CLASSED_LEN: usize = 44;
 /// Wraps `key` under `with`.
 pub fn wrap(with: &Key, key: &Key) -> [u8; WRAPPED_LEN] {
     let mut wrapped = [0; WRAPPED_LEN];
-    KwAes256::new(&(*with).into())
-        .wrap_key(key, &mut wrapped)
-        .expect("because 32 bytes become 40");
+    KwAes256::new(&(*with).into()).wrap_key(key, &mut wrapped).expect("because 32 bytes become 40");
     wrapped
 }
 
@@ -180,10 +178,7 @@ mod tests {
     fn ciphertexts_are_the_known_ones() {
         let key = counting_key();
         assert_eq!(hex(&encrypt(&key, b"", 1)), "9f3b7504926f8bd36e3118e903a4cd4a");
-        assert_eq!(
-            hex(&encrypt(&key, b"hello, backup\n", 3)),
-            "146ffb0481f027db505cbf0a59b8575a"
-        );
+        assert_eq!(hex(&encrypt(&key, b"hello, backup\n", 3)), "146ffb0481f027db505cbf0a59b8575a");
         assert_eq!(
             hex(&encrypt(&key, &[0; 32], 7)),
             "f29000b62a499fd0a9f39a6add2e7780d4e96925c0bfcffb52f8a187ee774aabc32891ed466e6f98c14d6514ed9d1e5b"

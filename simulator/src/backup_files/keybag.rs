@@ -260,8 +260,11 @@ fn number(bytes: &mut Vec<u8>, tag: &[u8; 4], value: u32) {
     field(bytes, tag, &value.to_be_bytes());
 }
 
-/// The first field of `bytes`, and what follows it.
-fn next_field(bytes: &[u8]) -> Result<([u8; 4], &[u8], &[u8]), Unreadable> {
+/// A field's tag and value, and what follows it.
+type Field<'a> = ([u8; 4], &'a [u8], &'a [u8]);
+
+/// The first field of `bytes`.
+fn next_field(bytes: &[u8]) -> Result<Field<'_>, Unreadable> {
     let cut = || Unreadable::new("a keybag that ends in the middle of a field");
     let (tag, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;

@@ -159,9 +159,8 @@ impl ManifestDb {
     pub fn change(&mut self, rows: &[Row], gone: &[String]) -> Result<(), Unreadable> {
         let transaction = self.connection.transaction().map_err(bad)?;
         {
-            let mut delete = transaction
-                .prepare("DELETE FROM Files WHERE fileID = ?1")
-                .map_err(bad)?;
+            let mut delete =
+                transaction.prepare("DELETE FROM Files WHERE fileID = ?1").map_err(bad)?;
             for name in gone {
                 delete.execute([name]).map_err(bad)?;
             }

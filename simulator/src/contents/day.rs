@@ -99,7 +99,11 @@ impl Day {
         contents.folder_for_photos(self.now);
         for number in 0..(count / 50).max(1) {
             let path = format!("Media/DCIM/199APPLE/IMG_{}_{number}.HEIC", self.now);
-            let body = Body::new(Shape::Noise, self.random.next(), size / 2 + self.random.below(size.max(1)));
+            let body = Body::new(
+                Shape::Noise,
+                self.random.next(),
+                size / 2 + self.random.below(size.max(1)),
+            );
             contents.new_file("CameraRollDomain", &path, body, self.now);
         }
     }
@@ -109,7 +113,8 @@ impl Day {
         let Some(mut item) = contents.remove(&key.0, &key.1) else { return };
         let (above, _) = item.relative_path.rsplit_once('/').unwrap_or(("", ""));
         let separator = if above.is_empty() { "" } else { "/" };
-        item.relative_path = format!("{above}{separator}renamed {:08x}", self.random.below(1 << 32));
+        item.relative_path =
+            format!("{above}{separator}renamed {:08x}", self.random.below(1 << 32));
         item.ctime = self.now;
         contents.put(item);
     }

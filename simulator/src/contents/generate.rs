@@ -209,7 +209,8 @@ impl Builder {
         for size in EDGES {
             self.sized(&format!("Documents/{size} bytes"), *size);
         }
-        let attributes = [("com.apple.test.binary", vec![0, 255, 10]), ("com.example.empty", vec![])];
+        let attributes =
+            [("com.apple.test.binary", vec![0, 255, 10]), ("com.example.empty", vec![])];
         for path in ["Documents/with attributes", "Documents/odd/CON"] {
             let item = self.file(ODD_DOMAIN, path, Shape::Archive);
             item.xattrs = attributes.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
@@ -251,7 +252,9 @@ impl Builder {
             Domains::Plugin => self.names("AppDomainPlugin-com.example", rows / 12),
             Domains::Group => self.names("AppDomainGroup-group.com.example", rows / 15),
             Domains::System => self.names("SysContainerDomain-com.apple", rows / 8),
-            Domains::Shared => self.names("SysSharedContainerDomain-systemgroup.com.apple", rows / 8),
+            Domains::Shared => {
+                self.names("SysSharedContainerDomain-systemgroup.com.apple", rows / 8)
+            }
         };
         let count = u64::try_from(names.len()).unwrap_or(1);
         for (number, domain) in (0..).zip(&names) {

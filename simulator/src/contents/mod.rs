@@ -168,7 +168,8 @@ impl Contents {
     /// Makes a file in a folder that is there.
     fn new_file(&mut self, domain: &str, relative_path: &str, body: Body, now: i64) {
         let inode = self.next_inode();
-        self.put(plain((domain, relative_path), Kind::File, 0o100_644, (inode, now))).set_body(body);
+        self.put(plain((domain, relative_path), Kind::File, 0o100_644, (inode, now)))
+            .set_body(body);
     }
 }
 

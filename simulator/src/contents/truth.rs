@@ -56,8 +56,9 @@ impl Truth {
     ///
     /// No such file, or not one of ours.
     pub fn read(path: &Path) -> io::Result<Truth> {
-        serde_json::from_slice(&fs::read(path)?)
-            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {e}", path.display())))
+        serde_json::from_slice(&fs::read(path)?).map_err(|e| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{}: {e}", path.display()))
+        })
     }
 
     /// Writes it: whole, or not at all.

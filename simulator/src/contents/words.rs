@@ -5,13 +5,14 @@ use crate::random::Random;
 pub(super) const PLAIN: &[&str] = &[
     "account", "album", "anchor", "archive", "badge", "bridge", "cache", "calendar", "camera",
     "channel", "city", "cloud", "context", "corner", "current", "delta", "device", "draft",
-    "engine", "entry", "event", "export", "field", "filter", "folder", "garden", "group", "harbour",
-    "history", "index", "island", "journal", "kernel", "label", "lantern", "ledger", "library",
-    "market", "media", "message", "meta", "model", "morning", "mountain", "notes", "number",
-    "object", "orchard", "page", "paper", "people", "places", "planet", "plugin", "queue", "quiet",
-    "record", "region", "river", "route", "season", "session", "settings", "shelf", "signal",
-    "sketch", "store", "stream", "summary", "table", "theme", "thread", "ticket", "token", "track",
-    "travel", "update", "user", "valley", "vector", "village", "voice", "weather", "window",
+    "engine", "entry", "event", "export", "field", "filter", "folder", "garden", "group",
+    "harbour", "history", "index", "island", "journal", "kernel", "label", "lantern", "ledger",
+    "library", "market", "media", "message", "meta", "model", "morning", "mountain", "notes",
+    "number", "object", "orchard", "page", "paper", "people", "places", "planet", "plugin",
+    "queue", "quiet", "record", "region", "river", "route", "season", "session", "settings",
+    "shelf", "signal", "sketch", "store", "stream", "summary", "table", "theme", "thread",
+    "ticket", "token", "track", "travel", "update", "user", "valley", "vector", "village", "voice",
+    "weather", "window",
 ];
 
 /// Folders that nearly every container has.

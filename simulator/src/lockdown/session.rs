@@ -260,6 +260,9 @@ impl Session<'_> {
         };
         let speaks_tls = trusted.is_some();
         let port = self.lockdown.ports.open(Waiting { service: service.to_owned(), trusted });
+        if let Link::Network(network) = self.link {
+            network.open(port);
+        }
         let mut reply = Dictionary::new();
         reply.insert("Service".into(), service.into());
         reply.insert("Port".into(), u64::from(port).into());

@@ -107,7 +107,8 @@ impl<'a> Host<'a> {
         if answer.code != 0 && answer.code != code::MULTIPLE {
             return Err(refusal(&answer, Direction::Read));
         }
-        let failed = fetched.iter().any(|one| *one != Fetched::Whole) || fetched.len() < paths.len();
+        let failed =
+            fetched.iter().any(|one| *one != Fetched::Whole) || fetched.len() < paths.len();
         if failed && answer.code == 0 {
             return Err(Stop::protocol("files failed, and the status says that none did"));
         }

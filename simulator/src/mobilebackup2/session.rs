@@ -19,6 +19,9 @@ const SHEET: Duration = Duration::from_secs(180);
 /// The contents of a phone of which nobody said what is on it.
 const UNASKED: Proportions = Proportions { files: 400, bytes: 8 << 20 };
 
+/// Where sessions have their files, in the phone's folder.
+const WORK: &str = "work";
+
 /// What a file that is held in memory may measure.
 const SMALL_MAX: usize = 64 << 20;
 
@@ -125,7 +128,11 @@ impl<'s, 'c> Session<'s, 'c> {
     pub(super) fn exclusive(&self) -> Step<Exclusive> {
         let lock = File::create(self.phone.folder().join("session.lock"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Exclusive { _lock: lock }),
+            Ok(()) => {
+                // What a session left that was killed; nobody else is here now.
+                let _ = fs::remove_dir_all(self.phone.folder().join(WORK));
+                Ok(Exclusive { _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => {
                 Err(Stop::refused(MbError::BUSY, "Another backup or restore is running"))
             }
@@ -173,7 +180,12 @@ impl<'s, 'c> Session<'s, 'c> {
     /// # Errors
     ///
     /// The host has it and cannot send it, or it does not decrypt.
-    pub(super) fn fetch_into(&mut self, path: &str, to: &Path, key: Option<&Key>) -> Step<Option<String>> {
+    pub(super) fn fetch_into(
+        &mut self,
+        path: &str,
+        to: &Path,
+        key: Option<&Key>,
+    ) -> Step<Option<String>> {
         let mut file = BufWriter::new(File::create(to)?);
         let mut hash = Sha256::new();
         let mut decryptor = key.map(Decryptor::new);
@@ -208,7 +220,7 @@ impl<'s, 'c> Session<'s, 'c> {
     ///
     /// The phone's folder cannot be written.
     pub(super) fn work_folder(&self) -> io::Result<tempfile::TempDir> {
-        let above = self.phone.folder().join("work");
+        let above = self.phone.folder().join(WORK);
         fs::create_dir_all(&above)?;
         tempfile::TempDir::new_in(above)
     }

@@ -1,6 +1,6 @@
 //! Which phones are there, by which way, and who wants to hear of it.
-use crate::lockdown::Lockdown;
-use crate::services::{Link, Pulse};
+use crate::lockdown::{Lockdown, PORT};
+use crate::services::Link;
 use plist::{Dictionary, Value};
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -14,6 +14,8 @@ pub(super) struct Attachment {
     pub(super) id: u64,
     pub(super) lockdown: Arc<Lockdown>,
     pub(super) link: Link,
+    /// Where it is reached by the network, without usbmuxd.
+    pub(super) address: Ipv4Addr,
 }
 
 impl Attachment {
@@ -38,7 +40,10 @@ impl Attachment {
                 properties.insert("ConnectionType".into(), "Network".into());
                 properties.insert("EscapedFullServiceName".into(), name.into());
                 properties.insert("InterfaceIndex".into(), 1.into());
-                properties.insert("NetworkAddress".into(), Value::Data(bsd_address().to_vec()));
+                properties.insert(
+                    "NetworkAddress".into(),
+                    Value::Data(bsd_address(self.address).to_vec()),
+                );
             }
         }
         let mut event = event("Attached", self.id);
@@ -47,12 +52,13 @@ impl Attachment {
     }
 }
 
-/// A loopback address as BSD lays it out: length, family, port, address (protocol.md 1.2).
-fn bsd_address() -> [u8; 16] {
-    let mut address = [0; 16];
-    address[..4].copy_from_slice(&[16, 2, 0xF2, 0x7E]);
-    address[4..8].copy_from_slice(&Ipv4Addr::LOCALHOST.octets());
-    address
+/// lockdownd at `address` as BSD lays it out: length, family, port, address (protocol.md 1.2).
+fn bsd_address(address: Ipv4Addr) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&[16, 2]);
+    bytes[2..4].copy_from_slice(&PORT.to_be_bytes());
+    bytes[4..8].copy_from_slice(&address.octets());
+    bytes
 }
 
 fn event(kind: &str, id: u64) -> Dictionary {
@@ -99,13 +105,16 @@ impl Inner {
 }
 
 impl Attachments {
-    /// Attaches a phone by one way, under a number that was never given before.
-    pub(super) fn attach(&self, lockdown: &Arc<Lockdown>, by_network: bool) {
+    /// A number that was never given before.
+    pub(super) fn next_id(&self) -> u64 {
         let mut inner = self.inner.lock().expect("because no holder panics");
         inner.last_id += 1;
-        let link = if by_network { Link::Network(Arc::new(Pulse::default())) } else { Link::Usb };
-        let attachment =
-            Arc::new(Attachment { id: inner.last_id, lockdown: Arc::clone(lockdown), link });
+        inner.last_id
+    }
+
+    /// Attaches a phone by one way.
+    pub(super) fn attach(&self, attachment: Arc<Attachment>) {
+        let mut inner = self.inner.lock().expect("because no holder panics");
         let event = attachment.attached();
         inner.present.push(attachment);
         inner.tell(&event);

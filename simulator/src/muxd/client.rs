@@ -36,12 +36,8 @@ enum Then {
 
 /// Serves a client, and whatever it is led to, to the end.
 pub(super) fn serve(daemon: &Daemon, stream: TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let Some(place) = daemon.live.enter(&stream)? else { return Ok(()) };
-    let number = daemon.connections.fetch_add(1, Ordering::Relaxed);
-    let random = Random::split(daemon.seed, &format!("connection {number}"));
-    let conditions = Conditions { weather: daemon.weather, ..Conditions::default() };
-    let mut wire = Wire::new(stream, random, conditions);
+    let mut wire = wire(daemon, stream)?;
     while let Some(request) = receive(&mut wire)? {
         let (answer, then) = match &request.body {
             Some(body) => answer(daemon, body),
@@ -122,18 +118,18 @@ fn connect(daemon: &Daemon, request: &Dictionary) -> (Dictionary, Then) {
 }
 
 /// Hands the connection to the phone; from here on it is the service's.
-fn lead(
+pub(super) fn lead(
     daemon: &Daemon,
     wire: Wire,
     place: &Place<'_>,
     attachment: &Attachment,
     door: Door,
 ) -> io::Result<()> {
-    if let Link::Network(pulse) = &attachment.link
+    if let Link::Network(network) = &attachment.link
         && daemon.live.count(attachment.id) == 0
     {
         // Whoever comes after all have gone has its whole time to show a heartbeat.
-        pulse.beat();
+        network.pulse.beat();
     }
     place.leads_to(attachment.id);
     if daemon.attachments.find(attachment.id).is_none() {
@@ -147,10 +143,25 @@ fn lead(
         cut: phone.take_byte_cut(&service),
         bytes_per_second: phone.faults().bytes_per_second,
     });
-    attachment
-        .lockdown
-        .serve(door, wire, &attachment.link)
-        .map_err(|error| io::Error::new(error.kind(), format!("{service}: {error}")))
+    match attachment.lockdown.serve(door, wire, &attachment.link) {
+        // Many hosts leave without a word.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(io::Error::new(error.kind(), format!("{service}: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// A connection that has just begun, in the daemon's weather.
+pub(super) fn wire(daemon: &Daemon, stream: TcpStream) -> io::Result<Wire> {
+    stream.set_nodelay(true)?;
+    let number = daemon.connections.fetch_add(1, Ordering::Relaxed);
+    let random = Random::split(daemon.seed, &format!("connection {number}"));
+    let conditions = Conditions { weather: daemon.weather, ..Conditions::default() };
+    Ok(Wire::new(stream, random, conditions))
 }
 
 /// Tells the client what comes and goes, until it leaves.

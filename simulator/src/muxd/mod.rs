@@ -1,6 +1,7 @@
 //! usbmuxd: which phones are there, and the way to their ports.
 mod attachments;
 mod client;
+mod direct;
 mod frame;
 mod live;
 mod records;
@@ -12,7 +13,7 @@ use attachments::{Attachment, Attachments};
 use live::Live;
 use records::Records;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -104,9 +105,20 @@ impl Muxd {
         self.address
     }
 
-    /// Attaches a phone by USB, or by the network.
-    pub fn attach(&self, lockdown: &Arc<Lockdown>, by_network: bool) {
-        self.daemon.attachments.attach(lockdown, by_network);
+    /// Attaches a phone by USB.
+    pub fn attach_by_usb(&self, lockdown: &Arc<Lockdown>) {
+        self.daemon.attachments.attach(Arc::new(Attachment {
+            id: self.daemon.attachments.next_id(),
+            lockdown: Arc::clone(lockdown),
+            link: Link::Usb,
+            address: Ipv4Addr::UNSPECIFIED,
+        }));
+    }
+
+    /// Attaches a phone by the network: it is reached through usbmuxd, and at an address of its own
+    /// on this machine too, where the system has more than one.
+    pub fn attach_by_network(&self, lockdown: &Arc<Lockdown>) {
+        direct::attach(&self.daemon, lockdown);
     }
 
     /// Detaches all ways to a phone, and breaks off what leads there.
@@ -171,8 +183,8 @@ fn watch_network(daemon: &Daemon) {
 fn is_forsaken(attachment: &Attachment) -> bool {
     match &attachment.link {
         Link::Usb => false,
-        Link::Network(pulse) => {
-            pulse.silent_for() > services::heartbeat_patience(attachment.lockdown.phone())
+        Link::Network(network) => {
+            network.pulse.silent_for() > services::heartbeat_patience(attachment.lockdown.phone())
         }
     }
 }

@@ -63,8 +63,8 @@ pub(super) fn serve(
         if !is_polo {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        if let Link::Network(pulse) = link {
-            pulse.beat();
+        if let Link::Network(network) = link {
+            network.pulse.beat();
         }
         phone.wait(interval)?;
     }

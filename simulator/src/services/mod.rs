@@ -4,10 +4,12 @@ mod diagnostics;
 mod heartbeat;
 mod icon;
 mod installation_proxy;
+mod link;
 mod notification_proxy;
 mod springboard;
 
 pub use heartbeat::{Pulse, patience as heartbeat_patience};
+pub use link::{Link, Network};
 
 use crate::connection::Connection;
 use crate::mobilebackup2;
@@ -35,15 +37,6 @@ const ALL: [&str; 8] = [
     NOTIFICATION_PROXY,
     SPRINGBOARD,
 ];
-
-/// The way a connection came.
-#[derive(Clone)]
-pub enum Link {
-    /// By cable.
-    Usb,
-    /// By Wi-Fi; the pulse says whether the host is still there.
-    Network(Arc<Pulse>),
-}
 
 /// Whether there is a service of that name.
 pub fn exists(service: &str) -> bool {

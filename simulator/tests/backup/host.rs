@@ -199,9 +199,8 @@ impl Host {
         ours.set_read_timeout(Some(PATIENCE))?;
         self.stream = Some(ours);
         let phone = Arc::clone(&lent.phone);
-        self.served = Some(std::thread::spawn(move || {
-            mobilebackup2::serve(&mut Pipe(theirs), &phone)
-        }));
+        self.served =
+            Some(std::thread::spawn(move || mobilebackup2::serve(&mut Pipe(theirs), &phone)));
         let hello = self.receive()?;
         assert_eq!(hello[0].as_string(), Some("DLMessageVersionExchange"));
         self.send(vec!["DLMessageVersionExchange".into(), "DLVersionsOk".into(), 400u64.into()])?;

@@ -1,6 +1,7 @@
 //! Hosts that do what hosts may not, and phones that are unkind on purpose.
 use crate::host::{Host, Lent, Quirk};
 use devsnap_simulator::phone::{Cut, CutAt, Faults, Passcode, Silence, Stage};
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 const SERVICE: &str = "com.apple.mobilebackup2";
@@ -86,6 +87,18 @@ fn refusals_and_a_passcode_that_nobody_types_have_their_codes() {
     assert_eq!(host.backup(&lent).unwrap().code, 202);
     assert_eq!(observer.take().as_deref(), Some("com.apple.itunes-client.syncCancelRequest"));
     assert!(host.asked.iter().any(|asked| asked.starts_with("DLMessageUploadFiles")));
+}
+
+#[test]
+fn a_second_session_is_refused_while_one_is_running() {
+    let lent = Lent::new(28);
+    let root = tempfile::tempdir().unwrap();
+    let running = File::create(lent.path().join("session.lock")).unwrap();
+    running.lock().unwrap();
+
+    assert_eq!(Host::new(root.path()).backup(&lent).unwrap().code, 14);
+    running.unlock().unwrap();
+    Host::new(root.path()).back_up(&lent);
 }
 
 #[test]

@@ -136,7 +136,8 @@ fn options_decide_what_is_asked_for_and_what_is_left() {
         contents.put(item);
         contents.save(lent.path()).unwrap();
     };
-    let is_there = || lent.contents().get("AppDomain-com.example.odd", "not in the backup").is_some();
+    let is_there =
+        || lent.contents().get("AppDomain-com.example.odd", "not in the backup").is_some();
     put("AppDomain-com.example.odd");
     restore(&[]);
     assert!(is_there());
@@ -161,9 +162,8 @@ fn a_password_that_does_not_fit_is_code_207_and_a_newer_phones_backup_203() {
     info(root.path(), &lent);
     let mut host = Host::new(root.path());
     host.back_up(&lent);
-    let mut code = |given: &[(&str, Value)]| {
-        host.request(&lent, "Restore", options(given)).unwrap().code
-    };
+    let mut code =
+        |given: &[(&str, Value)]| host.request(&lent, "Restore", options(given)).unwrap().code;
 
     assert_eq!(code(&[]), 207);
     assert_eq!(code(&[("Password", "secret\n".into())]), 207);

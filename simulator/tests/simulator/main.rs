@@ -8,6 +8,7 @@ mod libimobiledevice;
 mod lockdown;
 mod muxd;
 mod network;
+mod program;
 mod pymobiledevice3;
 mod services;
 mod tools;

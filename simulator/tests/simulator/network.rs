@@ -1,10 +1,12 @@
 //! A phone by Wi-Fi: there by USB too, and alive only as long as a heartbeat is.
 use crate::host::{
-    Host, LOCKDOWN, Mux, ask, devices, dictionary, error, receive, request, send, stream_to,
+    Host, LOCKDOWN, Mux, ask, devices, dictionary, error, receive, request, secret, send,
+    start_service, stream_to,
 };
-use crate::tools::options_of;
+use crate::tools::{client, idevice, options_of, run};
 use devsnap_simulator::Simulator;
 use plist::Value;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 /// A phone by USB and by the network, that bears a silent host for so long.
@@ -36,8 +38,8 @@ fn one_phone_is_there_by_usb_and_by_the_network_under_one_udid() {
     assert_ne!(usb, network);
     assert_eq!(properties[0].get("SerialNumber"), properties[1].get("SerialNumber"));
     let address = properties[1].get("NetworkAddress").unwrap().as_data().unwrap();
-    // Length and family as BSD has them, then the port and 127.0.0.1.
-    assert_eq!(address[..8], [16, 2, 0xF2, 0x7E, 127, 0, 0, 1]);
+    // Length and family as BSD has them, then the port, and an address of this machine's.
+    assert_eq!(address[..5], [16, 2, 0xF2, 0x7E, 127]);
     assert!(properties[1].contains_key("EscapedFullServiceName"));
 }
 
@@ -84,4 +86,51 @@ fn a_network_connection_lives_as_long_as_its_heartbeat() {
     }
 
     ask(&mut session, request("QueryType"));
+}
+
+#[test]
+fn ideviceinfo_reaches_a_phone_by_the_network_at_its_own_address() {
+    let (simulator, _, _) = both_ways(Duration::from_secs(60));
+    let home = tempfile::tempdir().unwrap();
+    let tool = |name: &str, arguments: &[&str]| {
+        let mut command = client(&idevice(name), &simulator, home.path());
+        let ran = run(command.args(arguments), home.path());
+        assert!(ran.succeeded, "{name} {arguments:?}: {ran:?}");
+        ran.output
+    };
+    let identity = simulator.phones()[0].identity();
+
+    tool("idevicepair", &["pair"]);
+
+    assert!(tool("idevice_id", &["-n"]).contains(&identity.udid));
+    let arguments = ["-n", "-u", &identity.udid, "-k", "SerialNumber"];
+    assert_eq!(tool("ideviceinfo", &arguments).trim(), identity.serial_number);
+}
+
+#[test]
+fn a_service_is_reached_at_the_phones_own_address() {
+    let (simulator, usb, network) = both_ways(Duration::from_secs(60));
+    let host = Host::shared();
+    host.pair(&mut stream_to(&simulator, usb, LOCKDOWN)).unwrap();
+    let list =
+        Mux::connect(simulator.address()).ask(dictionary([("MessageType", "ListDevices".into())]));
+    let properties =
+        list.get("DeviceList").unwrap().as_array().unwrap()[1].as_dictionary().unwrap();
+    let properties = properties.get("Properties").unwrap().as_dictionary().unwrap();
+    assert_eq!(properties.get("DeviceID").unwrap().as_unsigned_integer(), Some(network));
+    let address = properties.get("NetworkAddress").unwrap().as_data().unwrap();
+    let ip: [u8; 4] = address[4..8].try_into().unwrap();
+    let connect = |port: u16| {
+        let stream = TcpStream::connect((Ipv4Addr::from(ip), port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+    };
+
+    let (_, mut session) = host.session(connect(LOCKDOWN));
+    let name = "com.apple.mobile.heartbeat";
+    let started = ask(&mut session, start_service(name, None));
+    let port = started.get("Port").unwrap().as_unsigned_integer().unwrap();
+    let mut heartbeat = secret(connect(u16::try_from(port).unwrap()), Some(&host.host)).unwrap();
+
+    assert_eq!(receive(&mut heartbeat).unwrap().get("Command"), Some(&"Marco".into()));
 }

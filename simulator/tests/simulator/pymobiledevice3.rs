@@ -1,6 +1,7 @@
 //! pymobiledevice3, as it is.
-use crate::tools::{Ran, Running, client, pymobiledevice3, run, simulator_of};
-use devsnap_simulator::Simulator;
+use crate::tools::{Ran, Running, client, options_of, pymobiledevice3, run, simulator_of};
+use devsnap_simulator::wire::Weather;
+use devsnap_simulator::{Options, Simulator};
 use std::fs::File;
 use std::thread;
 use std::time::Duration;
@@ -60,6 +61,18 @@ fn lockdown_info_pairs_and_tells_all() {
     assert_eq!(info["UniqueDeviceID"], identity.udid.as_str());
     assert_eq!(info["SerialNumber"], identity.serial_number.as_str());
     assert_eq!(info["DeviceName"], identity.name.as_str());
+}
+
+#[test]
+fn pairing_and_reading_bear_cruel_weather() {
+    for seed in 0..3 {
+        let options = Options { weather: Weather::Cruel, seed, ..options_of(1) };
+        let simulator = Simulator::start(options).unwrap();
+
+        let info = Tool::of(&simulator).output(&["lockdown", "info"]);
+
+        assert!(info.contains(&simulator.phones()[0].identity().serial_number));
+    }
 }
 
 #[test]

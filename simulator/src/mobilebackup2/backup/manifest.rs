@@ -133,11 +133,7 @@ fn bundles(backup: &Backup<'_, '_, '_>) -> Vec<String> {
 
 /// What the new backup holds, for the record: files as they were sent; files that stay as the record
 /// of the earlier backup has them, or without a digest when this phone has no such record.
-pub(super) fn held(
-    backup: &Backup<'_, '_, '_>,
-    earlier: &Earlier,
-    sent: &Sent,
-) -> Step<Vec<Item>> {
+pub(super) fn held(backup: &Backup<'_, '_, '_>, earlier: &Earlier, sent: &Sent) -> Step<Vec<Item>> {
     let folder = backup.session.phone.folder();
     let before = earlier.base.as_ref().map(|base| truth::backup_path(folder, base.date));
     let before: BTreeMap<String, Item> = match before.map(|path| Truth::read(&path)) {

@@ -59,7 +59,12 @@ pub(super) fn record(item: &Item, key: Option<&[u8]>, digest: [u8; 20]) -> MbFil
 
 /// The record as the manifest has it: now and then in an unusual form. Of a folder there may be
 /// nothing, or something that is no record.
-pub(super) fn archive(record: &MbFile, kind: Kind, odd: u16, random: &mut Random) -> Option<Vec<u8>> {
+pub(super) fn archive(
+    record: &MbFile,
+    kind: Kind,
+    odd: u16,
+    random: &mut Random,
+) -> Option<Vec<u8>> {
     if random.below(1000) >= u64::from(odd) {
         return Some(record.archive(Oddity::None));
     }

@@ -71,7 +71,8 @@ fn remove(session: &mut Session<'_, '_>, earlier: &Earlier, obsolete: &[String])
 
 /// The three files that the next backup begins with must be the ones that were sent.
 fn read_back(backup: &mut Backup<'_, '_, '_>, manifest: &SentManifest) -> Step<()> {
-    let wrong = |what: &str| Stop::refused(MbError::CORRUPT, format!("{what} is not what was sent"));
+    let wrong =
+        |what: &str| Stop::refused(MbError::CORRUPT, format!("{what} is not what was sent"));
     let session = &mut backup.session;
     let status = session.path("Status.plist");
     let status = session.fetch(&status)?.ok_or_else(|| wrong("Status.plist"))?;

@@ -133,9 +133,11 @@ fn break_off(
 ) -> Step<()> {
     begin(backup, upload, item)?;
     if let Some(body) = &item.body {
+        let key = if backup.encrypted { Some(random_key()?) } else { None };
         let part = body.length / 2;
         let mut cut = Cut::of(part, backup.session.habits.odd_blocks, &mut backup.random);
-        send_blocks(backup.session.host, body.open(), part, &mut cut, |_| {})?;
+        let from = Stored::new(body.open(), key.as_ref());
+        send_blocks(backup.session.host, from, part, &mut cut, |_| {})?;
     }
     backup.session.host.block(block::PHONE_FAILED, text.as_bytes())
 }

@@ -157,9 +157,8 @@ impl Incoming {
         if let Some(decryptor) = self.decryptor {
             self.buffer.clear();
             let finished = decryptor.finish(&mut self.buffer);
-            finished.map_err(|e| {
-                Stop::refused(MbError::CORRUPT, format!("{}: {e}", file.place))
-            })?;
+            finished
+                .map_err(|e| Stop::refused(MbError::CORRUPT, format!("{}: {e}", file.place)))?;
             self.plain.update(&self.buffer);
         }
         Ok(hex(&self.plain.finalize()))

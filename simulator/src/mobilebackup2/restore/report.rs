@@ -98,8 +98,7 @@ impl RestoreReport {
     ) -> Step<()> {
         self.known = truth.is_some();
         let items = truth.iter().flat_map(|truth| &truth.items);
-        let mut known: BTreeMap<String, &Item> =
-            items.map(|item| (item.file_id(), item)).collect();
+        let mut known: BTreeMap<String, &Item> = items.map(|item| (item.file_id(), item)).collect();
         source.db.each(|row| {
             self.rows += 1;
             let place = format!("{} {}", row.domain, row.relative_path);

@@ -9,16 +9,48 @@ pub type Result<T, E = DeviceError> = std::result::Result<T, E>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceErrorKind {
+    /// Nobody on this computer reaches devices: usbmuxd does not run. Start it.
+    NoUsbmuxd,
     /// No such device is plugged in or within reach. Plug it in.
     NotConnected,
+    /// Several devices are there, and none was named. Name one.
+    SeveralDevices,
+    /// The connection broke off: the cable, the network, or the device's own program. Run again.
+    ConnectionLost,
     /// The device does not know this computer. Tap "Trust" on it.
     NotTrusted,
+    /// Somebody tapped "Don't Trust". Plug the device in anew, and it asks again.
+    TrustRefused,
     /// The device is locked. Unlock it.
     Locked,
     /// The device waits for its passcode. Enter it there.
     PasscodeNeeded,
     /// The device said something this version does not understand. Nothing was kept.
     Protocol,
+    /// The device reported a failure of its own. Running again may help; so may restarting it.
+    DeviceFailed,
+    /// The device has a snapshot mounted from a run that broke off. Restart the device.
+    RestartDevice,
+    /// Another program syncs with the device. Let it finish, or close it.
+    SyncBusy,
+    /// The device is not set up or not activated yet. Finish that on it.
+    SetupUnfinished,
+    /// The device is being restored from iCloud. Let it finish.
+    CloudRestore,
+    /// A management profile of the device forbids it.
+    Managed,
+    /// "Find My" must be switched off first.
+    FindMyOn,
+    /// The backup password is wrong or missing.
+    WrongPassword,
+    /// This side has too little room for what the device wants to send.
+    NoSpaceHere,
+    /// The device has too little room for what it shall take back.
+    NoSpaceOnDevice,
+    /// The device cannot use what it was given of its last backup. Run again with everything.
+    PreviousUnusable,
+    /// What arrived could not be stored; the storage's own error says why.
+    StorageFailed,
     /// The person stopped the session, here or on the device.
     Cancelled,
     /// A folder is a backup set, but a file it cannot do without is missing or damaged.
@@ -29,9 +61,34 @@ pub enum DeviceErrorKind {
     Unreadable,
 }
 
+impl DeviceErrorKind {
+    /// Whether the same run, tried again after some seconds, may well succeed without anybody
+    /// doing anything. Too little room, a wrong password or a passcode that nobody entered are as
+    /// they were.
+    pub fn may_pass(self) -> bool {
+        matches!(self, DeviceErrorKind::ConnectionLost | DeviceErrorKind::DeviceFailed)
+    }
+}
+
 impl fmt::Display for DeviceErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            DeviceErrorKind::SeveralDevices => "several devices are connected",
+            DeviceErrorKind::NoUsbmuxd => "usbmuxd does not answer",
+            DeviceErrorKind::ConnectionLost => "the connection to the device broke off",
+            DeviceErrorKind::TrustRefused => "the device was told not to trust this computer",
+            DeviceErrorKind::DeviceFailed => "the device reported a failure",
+            DeviceErrorKind::RestartDevice => "the device must be restarted",
+            DeviceErrorKind::SyncBusy => "another program syncs with the device",
+            DeviceErrorKind::SetupUnfinished => "the device is not set up",
+            DeviceErrorKind::CloudRestore => "the device is being restored from iCloud",
+            DeviceErrorKind::Managed => "the device's management forbids it",
+            DeviceErrorKind::FindMyOn => "\"Find My\" is on",
+            DeviceErrorKind::WrongPassword => "the backup password is wrong or missing",
+            DeviceErrorKind::NoSpaceHere => "too little room for the backup",
+            DeviceErrorKind::NoSpaceOnDevice => "too little room on the device",
+            DeviceErrorKind::PreviousUnusable => "the device cannot use its last backup",
+            DeviceErrorKind::StorageFailed => "it could not be stored",
             DeviceErrorKind::NotConnected => "the device is not connected",
             DeviceErrorKind::NotTrusted => "the device does not trust this computer",
             DeviceErrorKind::Locked => "the device is locked",

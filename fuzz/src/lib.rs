@@ -12,6 +12,7 @@
 //! ```
 mod changes;
 mod config;
+mod conversation;
 mod device;
 mod edits;
 mod fixed;
@@ -29,6 +30,9 @@ mod typed;
 
 pub use changes::Changes;
 pub use config::config;
+pub use conversation::{
+    afc_answer, backup_path, devicelink_message, file_stream, pair_record, usbmuxd_message,
+};
 pub use device::{backup_set, plist, udid};
 pub use edits::edits;
 pub use list::list;
@@ -54,12 +58,20 @@ pub struct Target {
 
 /// Every target, by name.
 pub const TARGETS: &[Target] = &[
+    Target { name: "afc_answer", run: afc_answer, seeds: conversation::afc_answer_seeds },
+    Target { name: "backup_path", run: backup_path, seeds: conversation::backup_path_seeds },
     Target { name: "backup_set", run: backup_set, seeds: device::backup_set_seeds },
     Target { name: "block", run: block, seeds: pack::block_seeds },
     Target { name: "chunker_params", run: chunker_params, seeds: records::chunker_params_seeds },
     Target { name: "config", run: config, seeds: config::seeds },
     Target { name: "content", run: content, seeds: records::content_seeds },
+    Target {
+        name: "devicelink_message",
+        run: devicelink_message,
+        seeds: conversation::devicelink_message_seeds,
+    },
     Target { name: "edits", run: edits, seeds: edits::seeds },
+    Target { name: "file_stream", run: file_stream, seeds: conversation::file_stream_seeds },
     Target { name: "holes", run: holes, seeds: records::holes_seeds },
     Target { name: "list", run: list, seeds: list::seeds },
     Target { name: "location", run: location, seeds: typed::location_seeds },
@@ -72,6 +84,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pack_list", run: pack_list, seeds: pack::pack_list_seeds },
     Target { name: "pack_trailer", run: pack_trailer, seeds: pack::trailer_seeds },
     Target { name: "page", run: page, seeds: tree::seeds },
+    Target { name: "pair_record", run: pair_record, seeds: conversation::pair_record_seeds },
     Target { name: "path", run: path, seeds: records::path_seeds },
     Target { name: "plist", run: plist, seeds: device::plist_seeds },
     Target { name: "recovery_key", run: recovery_key, seeds: seal::recovery_key_seeds },
@@ -83,6 +96,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "stored_pack", run: stored_pack, seeds: marks::stored_pack_seeds },
     Target { name: "sweep_mark", run: sweep_mark, seeds: marks::sweep_mark_seeds },
     Target { name: "udid", run: udid, seeds: device::udid_seeds },
+    Target {
+        name: "usbmuxd_message",
+        run: usbmuxd_message,
+        seeds: conversation::usbmuxd_message_seeds,
+    },
     Target { name: "within", run: within, seeds: typed::within_seeds },
     Target { name: "writer_key", run: writer_key, seeds: seal::writer_key_seeds },
     Target { name: "xattrs", run: xattrs, seeds: records::xattrs_seeds },

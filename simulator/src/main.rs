@@ -1,12 +1,50 @@
-//! An iPhone in software, for tests. **Not built yet.**
-//!
-//! It will play the device's side of usbmuxd, lockdown and MobileBackup2 well enough that
-//! unmodified idevicebackup2 and pymobiledevice3 back it up and restore it. It will share no code
-//! with `devsnap-device`: a shared codec would hide its own mistakes.
-use std::process::ExitCode;
+//! An iPhone in software, for tests.
+mod args;
 
-/// Says that there is nothing here yet, and fails, so that no test takes silence for a phone.
+use args::{Arguments, Command, Serve};
+use clap::Parser;
+use devsnap_simulator::Simulator;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
 fn main() -> ExitCode {
-    eprintln!("devsnap-simulator is not built yet");
-    ExitCode::from(2)
+    let Command::Serve(serve_arguments) = Arguments::parse().command;
+    match serve(&serve_arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("devsnap-simulator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(arguments: &Serve) -> io::Result<()> {
+    let mut options = arguments.options().map_err(io::Error::other)?;
+    if arguments.verbose {
+        options.log = Some(Arc::new(|words: &str| eprintln!("devsnap-simulator: {words}")));
+    }
+    // Before anybody can know the address: who tells us to end must be heard.
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let simulator = Simulator::start(options)?;
+    let line = format!("USBMUXD_SOCKET_ADDRESS={}\n", simulator.address());
+    io::stdout().write_all(line.as_bytes())?;
+    io::stdout().flush()?;
+    if let Some(file) = &arguments.ready_file {
+        write_whole(file, &line)?;
+    }
+    signals.forever().next();
+    Ok(())
+}
+
+/// Writes a file that is never seen in part.
+fn write_whole(file: &Path, text: &str) -> io::Result<()> {
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".partial");
+    fs::write(&partial, text)?;
+    fs::rename(&partial, file)
 }

@@ -1,23 +1,73 @@
-//! Imports point one way: inside the engine downward, between crates as Cargo is told here.
+//! Imports point one way: inside the engine and the simulator downward, between crates as Cargo is
+//! told here.
 //!
 //! Cargo forbids cycles between crates but not between modules, and that is where they grow. This
 //! reads the sources and compares every `crate::…` with the floors below. To move a module, move
-//! its line; the diff of this list *is* the architecture discussion.
+//! its line; the diff of these lists *is* the architecture discussion.
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The engine's rooms, lowest floor first; on one floor, a room may import from rooms to its left.
-const FLOORS: &[&[&str]] = &[
-    &["codec", "id", "error", "path", "node", "uncached"],
-    &["interrupt", "progress", "backend", "reader", "source", "target"],
-    &["folder"],
-    &["chunker", "seal", "pack", "tree", "snapshot", "retention"],
-    &["index"],
-    &["repository"],
-    &["pipeline"],
-    &["backup", "restore", "prune", "check"],
-];
+/// A crate's rooms, floor by floor.
+struct House {
+    folder: &'static str,
+    /// Lowest floor first; on one floor, a room may import from rooms to its left.
+    floors: &'static [&'static [&'static str]],
+    /// Rooms that plug into the crate's ports from outside; no room of it may import them.
+    outside: &'static [&'static str],
+    /// Files that put the house together, and may import all of it.
+    doors: &'static [&'static str],
+}
+
+const ENGINE: House = House {
+    folder: "engine/src",
+    floors: &[
+        &["codec", "id", "error", "path", "node", "uncached"],
+        &["interrupt", "progress", "backend", "reader", "source", "target"],
+        &["folder"],
+        &["chunker", "seal", "pack", "tree", "snapshot", "retention"],
+        &["index"],
+        &["repository"],
+        &["pipeline"],
+        &["backup", "restore", "prune", "check"],
+    ],
+    outside: &["folder"],
+    doors: &["lib"],
+};
+
+const SIMULATOR: House = House {
+    folder: "simulator/src",
+    floors: &[
+        &["random", "connection"],
+        &["phone", "plist_stream"],
+        &["wire", "tls", "backup_files", "contents"],
+        &["mobilebackup2"],
+        &["services"],
+        &["lockdown"],
+        &["muxd"],
+        &["simulator"],
+    ],
+    outside: &[],
+    doors: &["lib", "main", "args"],
+};
+
+const DEVICE: House = House {
+    folder: "device/src",
+    floors: &[
+        &["error", "udid", "plist_guard", "watch"],
+        &["backup_set"],
+        &["transport"],
+        &["plist_stream"],
+        &["lockdown"],
+        &["services"],
+        &["devicelink"],
+        &["virtual_dir"],
+        &["mobilebackup2"],
+        &["source"],
+    ],
+    outside: &[],
+    doors: &["lib"],
+};
 
 /// What each crate may depend on of this workspace, outside tests.
 const CRATES: &[(&str, &[&str])] = &[
@@ -29,23 +79,25 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cli", &["devsnap-engine", "devsnap-backends", "devsnap-device"]),
 ];
 
-/// Rooms that plug into the engine's ports from outside; no room of the engine may import them.
-const OUTSIDE: &[&str] = &["folder"];
-
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn place(module: &str) -> (usize, usize) {
-    FLOORS
-        .iter()
-        .enumerate()
-        .find_map(|(floor, rooms)| Some((floor, rooms.iter().position(|room| *room == module)?)))
-        .unwrap_or_else(|| panic!("`{module}` has no floor"))
-}
+impl House {
+    fn place(&self, module: &str) -> (usize, usize) {
+        self.floors
+            .iter()
+            .enumerate()
+            .find_map(|(floor, rooms)| {
+                Some((floor, rooms.iter().position(|room| *room == module)?))
+            })
+            .unwrap_or_else(|| panic!("`{module}` has no floor in {}", self.folder))
+    }
 
-fn may_import(module: &str, target: &str) -> bool {
-    module == target || (place(target) < place(module) && !OUTSIDE.contains(&target))
+    fn may_import(&self, module: &str, target: &str) -> bool {
+        module == target
+            || (self.place(target) < self.place(module) && !self.outside.contains(&target))
+    }
 }
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -59,7 +111,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The modules of the engine that `code` names, comments and tests left out.
+/// The modules of its crate that `code` names, comments and tests left out.
 fn imports(code: &str) -> BTreeSet<String> {
     // Only tests that stand here; `mod tests;` has a file of its own.
     let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
@@ -77,9 +129,8 @@ fn is_test(file: &Path) -> bool {
     file.iter().any(|name| name.to_str().is_some_and(is_test))
 }
 
-#[test]
-fn imports_inside_the_engine_point_downward() {
-    let sources = workspace().join("engine/src");
+fn imports_point_downward_in(house: &House) {
+    let sources = workspace().join(house.folder);
     let mut files = Vec::new();
     rust_files(&sources, &mut files);
     let mut wrong = BTreeSet::new();
@@ -88,12 +139,12 @@ fn imports_inside_the_engine_point_downward() {
         let relative = file.strip_prefix(&sources).unwrap();
         let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
         let module = first.trim_end_matches(".rs").to_owned();
-        if module == "lib" || is_test(relative) {
+        if house.doors.contains(&module.as_str()) || is_test(relative) {
             continue;
         }
         for target in imports(&fs::read_to_string(&file).unwrap()) {
             seen += 1;
-            if !may_import(&module, &target) {
+            if !house.may_import(&module, &target) {
                 wrong.insert(format!("{} must not import {target}", relative.display()));
             }
         }
@@ -103,12 +154,40 @@ fn imports_inside_the_engine_point_downward() {
 }
 
 #[test]
+fn imports_inside_the_engine_point_downward() {
+    imports_point_downward_in(&ENGINE);
+}
+
+#[test]
+fn imports_inside_the_simulator_point_downward() {
+    imports_point_downward_in(&SIMULATOR);
+}
+
+#[test]
+fn imports_inside_the_device_point_downward() {
+    imports_point_downward_in(&DEVICE);
+}
+
+#[test]
+fn the_simulator_depends_on_nothing_of_ours_not_even_in_its_tests() {
+    let manifest = fs::read_to_string(workspace().join("simulator/Cargo.toml")).unwrap();
+
+    let ours: Vec<&str> =
+        manifest.lines().filter(|line| line.trim_start().starts_with("devsnap")).collect();
+
+    assert!(manifest.contains("[dependencies]"), "the test no longer sees dependencies");
+    assert!(ours.is_empty(), "{ours:#?}");
+}
+
+#[test]
 fn a_planted_upward_import_is_seen() {
     let planted = "use crate::node::Node;\n// use crate::prune\nuse crate::backend::Backend;";
     let seen = imports(planted);
     assert_eq!(seen, BTreeSet::from(["node".to_owned(), "backend".to_owned()]));
+    let may_import = |module, target| ENGINE.may_import(module, target);
     assert!(!may_import("path", "node") && !may_import("tree", "index"));
     assert!(!may_import("restore", "folder") && may_import("folder", "target"));
+    assert!(!SIMULATOR.may_import("mobilebackup2", "services"));
     assert!(is_test(Path::new("restore/tests.rs")) && !is_test(Path::new("restore/plan.rs")));
 }
 

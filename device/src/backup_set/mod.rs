@@ -28,7 +28,7 @@ use folder::{SetFile, SetFolder};
 use info::Info;
 use manifest::Manifest;
 pub use status::SnapshotState;
-use status::Status;
+pub(crate) use status::Status;
 
 /// A backup set, as its own files describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]

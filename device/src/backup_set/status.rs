@@ -7,14 +7,14 @@ use crate::plist_guard::{BadPlist, PlistLimits, read_keys};
 
 /// What a snapshot needs of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Status {
-    pub(super) date: Timestamp,
-    pub(super) full: Option<bool>,
-    pub(super) state: SnapshotState,
+pub(crate) struct Status {
+    pub(crate) date: Timestamp,
+    pub(crate) full: Option<bool>,
+    pub(crate) state: SnapshotState,
 }
 
 impl Status {
-    pub(super) fn parse(bytes: &[u8], limits: &PlistLimits) -> Result<Self, BadPlist> {
+    pub(crate) fn parse(bytes: &[u8], limits: &PlistLimits) -> Result<Self, BadPlist> {
         let fields = read_keys(bytes, limits, &["Date", "IsFullBackup", "SnapshotState"])?;
         let state = fields.text("SnapshotState")?;
         Ok(Status {

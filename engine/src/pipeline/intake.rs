@@ -1,5 +1,6 @@
 //! Bytes in: cut into chunks, small ones batched, each with its place in its content.
 use super::Shared;
+use super::flush;
 use super::sealer::{Piece, Work};
 use super::tickets::TicketTable;
 use crate::chunker::Chunker;
@@ -24,6 +25,7 @@ pub(super) struct Intake {
     tickets: Arc<TicketTable>,
     work: Sender<Work>,
     batch: Arc<Mutex<Batch>>,
+    workers: usize,
 }
 
 #[derive(Default)]
@@ -33,8 +35,13 @@ struct Batch {
 }
 
 impl Intake {
-    pub(super) fn new(shared: Arc<Shared>, tickets: Arc<TicketTable>, work: Sender<Work>) -> Self {
-        Intake { shared, tickets, work, batch: Arc::default() }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        tickets: Arc<TicketTable>,
+        work: Sender<Work>,
+        workers: usize,
+    ) -> Self {
+        Intake { shared, tickets, work, batch: Arc::default(), workers }
     }
 
     /// Sends on the small pieces that wait for company.
@@ -64,6 +71,11 @@ impl ContentSink for Intake {
             len: 0,
         })
     }
+
+    fn flush(&self) -> io::Result<()> {
+        Intake::flush(self);
+        flush::run(&self.shared, &self.work, self.workers)
+    }
 }
 
 /// One content on its way in.
@@ -82,7 +94,7 @@ struct Out {
     chunks: usize,
 }
 
-fn stopped() -> io::Error {
+pub(super) fn stopped() -> io::Error {
     io::Error::other("storing has stopped")
 }
 

@@ -14,6 +14,7 @@
 //! closed, and every stage lets what still arrives fall until its channel ends. A claim that was
 //! not kept is forgotten with the run.
 mod budget;
+mod flush;
 mod intake;
 mod packer;
 mod places;
@@ -33,6 +34,7 @@ use crate::tree::{PageSource, PageStore};
 use budget::ByteBudget;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+use flush::Listing;
 use intake::Intake;
 use places::Places;
 use sealer::{Sealer, Work};
@@ -76,6 +78,7 @@ struct Shared {
     read: AtomicU64,
     added: AtomicU64,
     stored: AtomicU64,
+    listing: Listing,
 }
 
 impl Shared {
@@ -121,6 +124,12 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Whether what stopped the pipeline is that the storage or the disk is full.
+    fn is_full(&self) -> bool {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().is_some_and(|error| error.kind() == ErrorKind::NoSpace)
     }
 
     fn take_failure(&self) -> Option<Error> {
@@ -173,6 +182,7 @@ impl Pipeline {
             read: AtomicU64::new(0),
             added: AtomicU64::new(0),
             stored: AtomicU64::new(0),
+            listing: Listing::default(),
         });
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
         let connections = repository.backend().connections().get();
@@ -202,7 +212,8 @@ impl Pipeline {
             let _ = done.send(());
         })?);
         let tickets = Arc::new(TicketTable::new(&shared.scratch)?);
-        let intake = Arc::new(Intake::new(shared.clone(), tickets.clone(), work.clone()));
+        let intake = Intake::new(shared.clone(), tickets.clone(), work.clone(), workers);
+        let intake = Arc::new(intake);
         Ok(Pipeline { shared, tickets, intake, work, threads, recorder })
     }
 

@@ -83,10 +83,21 @@ impl Places {
         })
     }
 
+    /// Closes what is open, full or not.
+    pub(super) fn close_open(&self) {
+        for slot in &self.open {
+            let open = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(open) = open {
+                self.close(open, false);
+            }
+        }
+    }
+
     fn begin(&self, kind: PackKind) -> Result<OpenPack> {
         let Shared { repository, session, .. } = &*self.shared;
         let builder = PackBuilder::new(repository.keys(), session.id(), session.key(), kind)?;
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        self.shared.listing.begun();
         Ok(OpenPack { serial, builder, blocks: 0, blobs: 0 })
     }
 

@@ -29,14 +29,17 @@ pub(super) fn run(shared: &Shared, from: &Receiver<IndexedPack>) {
             Err(RecvTimeoutError::Disconnected) => break,
         }
         let blobs: usize = waiting.iter().map(|pack| pack.footer.blobs.len()).sum();
-        if shared.dry_run || (blobs < SEGMENT_BLOBS && last.elapsed() < SEGMENT_EVERY) {
+        let wanted = shared.listing.is_wanted(waiting.len());
+        let due = wanted || blobs >= SEGMENT_BLOBS || last.elapsed() >= SEGMENT_EVERY;
+        if shared.dry_run || !due {
             continue;
         }
         last = Instant::now();
-        if let Err(error) =
-            shared.repository.put_segments(&mut waiting, false).and_then(|()| shared.session.beat())
-        {
-            shared.fail(error);
+        let before = waiting.len();
+        let put = shared.repository.put_segments(&mut waiting, false);
+        match put.and_then(|()| shared.session.beat()) {
+            Ok(()) => shared.listing.listed(before - waiting.len()),
+            Err(error) => shared.fail(error),
         }
     }
     if let Err(error) = finish(shared, &mut waiting) {

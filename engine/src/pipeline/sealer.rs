@@ -5,6 +5,7 @@
 //! compressed and sealed as one block: a phone has hundreds of thousands of tiny files.
 use super::Shared;
 use super::budget::Permit;
+use super::flush::Rally;
 use super::intake::Naming;
 use super::packer::{Block, ToPack};
 use super::places::Places;
@@ -38,6 +39,8 @@ pub(super) enum Work {
         /// Its bytes.
         page: Vec<u8>,
     },
+    /// Every worker takes one of these, and seals what it still keeps back.
+    Flush(Arc<Rally>),
 }
 
 /// A piece of a content.
@@ -109,6 +112,14 @@ impl Sealer {
                 self.bundle(id, &piece.plain)
             }),
             Work::Page { id, page } => self.page(id, &page),
+            Work::Flush(rally) => {
+                self.flush()?;
+                if rally.arrive(&self.shared) {
+                    self.places.close_open();
+                    rally.dismiss();
+                }
+                Ok(())
+            }
             Work::Again { kind: PackKind::Meta, id, plain, .. } => self.page(id, &plain),
             Work::Again { kind: PackKind::Data, id, plain, permit } => {
                 if self.shared.repository.index().claim(&id)? == Claim::Known {

@@ -88,6 +88,19 @@ impl Faults {
 pub trait ContentSink: Send + Sync {
     /// Begins one file's content.
     fn begin(&self) -> Box<dyn ContentStream>;
+
+    /// Makes every content that was finished durable and listed, so that what is told that its
+    /// bytes are safe may throw its own copy away. Blocks until it is so.
+    ///
+    /// It closes packs that are not full, so it is for a source's few points of no return: a phone
+    /// is told that its backup is finished.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageFull`](io::ErrorKind::StorageFull) when the storage has no room left, anything
+    /// else when the pipeline has stopped or the person asked to stop. `create_snapshot` reports
+    /// the pipeline's own error.
+    fn flush(&self) -> io::Result<()>;
 }
 
 /// One file's content on its way in.

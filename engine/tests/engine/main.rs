@@ -3,6 +3,7 @@ mod backup;
 mod check;
 mod crash;
 mod damage;
+mod flush;
 mod forget;
 mod hearsay;
 mod hostile;

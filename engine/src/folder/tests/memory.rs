@@ -49,6 +49,10 @@ impl ContentSink for Store {
     fn begin(&self) -> Box<dyn ContentStream> {
         Box::new(Stream { store: self.clone(), bytes: Vec::new() })
     }
+
+    fn flush(&self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Store {

@@ -1,0 +1,69 @@
+//! Who a device is, by its own word.
+use plist::{Dictionary, Value};
+
+use crate::error::{DeviceError, DeviceErrorKind, Result};
+use crate::udid::Udid;
+
+/// What a device says of itself. Texts are as the device has them: escape them before printing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceInfo {
+    /// Its name for ever.
+    pub udid: Udid,
+    /// The same, as the device spells it: what it wants to be called in requests.
+    pub udid_on_the_wire: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// E.g. `iPhone14,5`.
+    pub product_type: String,
+    /// E.g. `17.5.1`.
+    pub product_version: String,
+    /// E.g. `21F90`.
+    pub build_version: String,
+    /// Every value of the default domain, for `Info.plist`.
+    pub values: Dictionary,
+}
+
+impl DeviceInfo {
+    /// What a full answer to `GetValue` says.
+    ///
+    /// # Errors
+    ///
+    /// [`Protocol`](DeviceErrorKind::Protocol): it is no dictionary, or names no UDID.
+    pub fn of_values(values: Option<Value>) -> Result<Self> {
+        let bad =
+            || DeviceError::new(DeviceErrorKind::Protocol, "the device does not say who it is");
+        let values = values.and_then(Value::into_dictionary).ok_or_else(bad)?;
+        let text = |key: &str| match values.get(key).and_then(Value::as_string) {
+            Some(text) if text.len() <= crate::plist_guard::TEXT_LEN_MAX => text.to_owned(),
+            _ => String::new(),
+        };
+        let udid_on_the_wire = text("UniqueDeviceID");
+        Ok(DeviceInfo {
+            udid: Udid::parse(&udid_on_the_wire).ok_or_else(bad)?,
+            udid_on_the_wire,
+            name: text("DeviceName"),
+            product_type: text("ProductType"),
+            product_version: text("ProductVersion"),
+            build_version: text("BuildVersion"),
+            values,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_without_a_udid_is_nobody() {
+        let mut values = Dictionary::new();
+        values.insert("DeviceName".to_owned(), "Anna’s iPhone".into());
+        assert!(DeviceInfo::of_values(Some(Value::Dictionary(values.clone()))).is_err());
+        values.insert("UniqueDeviceID".to_owned(), "../../../../../../etc/passwd".into());
+        assert!(DeviceInfo::of_values(Some(Value::Dictionary(values.clone()))).is_err());
+        values.insert("UniqueDeviceID".to_owned(), "00008030-001A2B3C4D5E6F78".into());
+        let info = DeviceInfo::of_values(Some(Value::Dictionary(values))).unwrap();
+        assert_eq!(info.name, "Anna’s iPhone");
+        assert!(DeviceInfo::of_values(None).is_err());
+    }
+}

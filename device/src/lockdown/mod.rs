@@ -1,0 +1,91 @@
+//! lockdownd, the device's doorkeeper: values, trust, TLS, and the way to every other service.
+//!
+//! [`TrustedDevice`] is what the rooms above hold: a device that has agreed to talk to us. It
+//! keeps no connection; each visit is a short [`Session`] of its own, since lockdownd closes idle
+//! ones.
+mod certificates;
+mod client;
+mod info;
+mod pair_record;
+mod pairing;
+mod session;
+mod tls;
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::transport::{AtMost, DeviceAddress, DeviceStream, Transport, Wait};
+
+pub use client::{Lockdown, PORT, Refusal};
+pub use info::DeviceInfo;
+pub use pair_record::{PairRecord, PairRecords};
+pub use pairing::{Pairing, PairingPatience};
+pub use session::{Escrow, NoSession, Session};
+pub use tls::Tls;
+
+/// A device that takes our pair record.
+#[derive(Clone)]
+pub struct TrustedDevice {
+    transport: Arc<dyn Transport>,
+    address: DeviceAddress,
+    record: Arc<PairRecord>,
+    answer_wait: AtMost,
+}
+
+impl TrustedDevice {
+    /// The device at `address`, which takes `record`.
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        address: DeviceAddress,
+        record: PairRecord,
+    ) -> TrustedDevice {
+        let record = Arc::new(record);
+        TrustedDevice { transport, address, record, answer_wait: client::ANSWER_WAIT }
+    }
+
+    /// The same device, of which only quick answers are wanted: for a session that ends anyway.
+    #[must_use]
+    pub fn hurried(&self, answer_wait: AtMost) -> TrustedDevice {
+        TrustedDevice { answer_wait, ..self.clone() }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &DeviceAddress {
+        &self.address
+    }
+
+    /// How it is reached.
+    pub fn transport(&self) -> &Arc<dyn Transport> {
+        &self.transport
+    }
+
+    /// Begins a session.
+    ///
+    /// # Errors
+    ///
+    /// The device refuses, or the connection broke.
+    pub fn session(&self, wait: &mut dyn Wait) -> Result<Session<'_>> {
+        let begun =
+            Session::begin(&*self.transport, &self.address, &self.record, self.answer_wait, wait);
+        begun.map_err(|no| match no {
+            NoSession::Refused(refusal) => refusal.into_error("starting a session"),
+            NoSession::Failed(error) => error,
+        })
+    }
+
+    /// Starts one service in a session of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`session`](Self::session).
+    pub fn start_service(
+        &self,
+        service: &str,
+        wait: &mut dyn Wait,
+    ) -> Result<Box<dyn DeviceStream>> {
+        let mut session = self.session(wait)?;
+        let stream = session.start_service(service, Escrow::Left, wait);
+        session.end();
+        stream
+    }
+}

@@ -1,0 +1,7 @@
+//! MobileBackup2: one conversation a verb, over DeviceLink.
+pub mod backup;
+pub mod errors;
+pub mod info_plist;
+
+/// The service.
+pub const SERVICE: &str = "com.apple.mobilebackup2";

@@ -1,0 +1,414 @@
+//! A device as a [`Source`]: it is asked for a backup, and what it sends becomes a snapshot.
+//!
+//! [`DeviceSource::connect`] finds the device, gains its trust and learns who it is;
+//! [`Source::run`] is one session. Connections are made in the order of idevicebackup2
+//! (`docs/device-protocol.md`, "Order of connections"): it is the host that devices are known to
+//! accept.
+//!
+//! A session is kept only when the device said that the set is finished, everything it had sent
+//! was durable before it heard "yes", its last word was that all is well, and it did nothing that
+//! no device does. Otherwise the run fails, and the next one shows the device its last snapshot.
+mod signals;
+mod sync_lock;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use devsnap_engine::interrupt::Interrupt;
+use devsnap_engine::node::Time;
+use devsnap_engine::path::TreePath;
+use devsnap_engine::progress::{Fault, FaultKind, Phase};
+use devsnap_engine::source::{Delivery, Faults, Source, SourceError, SourceRun};
+use plist::Value;
+
+use crate::devicelink::DeviceLink;
+use crate::error::{DeviceError, DeviceErrorKind, Result};
+use crate::lockdown::{DeviceInfo, Escrow, PairRecords, Pairing, PairingPatience, TrustedDevice};
+use crate::mobilebackup2::backup::{self, BackupRequest, Conversation, LastWord};
+use crate::mobilebackup2::info_plist::Collected;
+use crate::mobilebackup2::{self, errors};
+use crate::services::afc::{self, Afc};
+use crate::services::heartbeat::{self, Heartbeat};
+use crate::services::notification_proxy::{self, NotificationProxy, OBSERVED};
+use crate::transport::{AtMost, ConnectionKind, DeviceAddress, Transport, Wait, distinct};
+use crate::udid::Udid;
+use crate::virtual_dir::previous::{NoPrevious, Previous};
+use crate::virtual_dir::{DirOptions, Verification, VirtualBackupDir};
+use crate::watch::{DeviceWatch, Stage};
+use signals::{Observer, SessionWait, Signals};
+use sync_lock::SyncLock;
+
+/// How long each step of ending a session may take, whatever the device does: that it closes the
+/// connection is waited for so long, and less for answers on the way there.
+const PARTING_WAIT: AtMost = AtMost(Duration::from_secs(5));
+const PARTING_ANSWER_WAIT: AtMost = AtMost(Duration::from_secs(2));
+
+/// How a device is backed up.
+#[derive(Clone)]
+pub struct DeviceOptions {
+    /// Our own pair records.
+    pub records: PairRecords,
+    /// Everything is wanted, whatever the device sent before.
+    pub full: bool,
+    /// How much room the device is told there is, in bytes.
+    pub free_bytes: u64,
+    /// When the session takes place: what it brings is dated so.
+    pub now: Time,
+    /// How patient pairing is.
+    pub pairing: PairingPatience,
+    /// How long another program's sync is waited for. idevicebackup2 gives it 10 s.
+    pub lock_patience: Duration,
+    /// How long the device may be silent; preparing a large one has taken more than an hour.
+    pub idle_max: Duration,
+}
+
+impl DeviceOptions {
+    /// The usual, with pair records in `records`.
+    pub fn new(records: PairRecords, free_bytes: u64, now: Time) -> Self {
+        DeviceOptions {
+            records,
+            full: false,
+            free_bytes,
+            now,
+            pairing: PairingPatience::default(),
+            lock_patience: Duration::from_secs(60),
+            idle_max: Duration::from_secs(2 * 3600),
+        }
+    }
+}
+
+/// What came of a session that was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupOutcome {
+    /// The device sent all it has, by its own word.
+    pub full: bool,
+    /// How much was looked at.
+    pub verification: Verification,
+    /// The device gave its last word; without it the session is kept, and said to be incomplete.
+    pub answered: bool,
+    /// Files that came, and their bytes.
+    pub received: (u64, u64),
+    /// Files that the device could not send, by its own word. It leaves them out of its manifest
+    /// or has sent them again.
+    pub not_sent: u64,
+}
+
+/// A device that trusts this computer, to be backed up once.
+pub struct DeviceSource {
+    device: TrustedDevice,
+    info: DeviceInfo,
+    encrypted: bool,
+    options: DeviceOptions,
+    watch: Arc<dyn DeviceWatch>,
+    outcome: Option<BackupOutcome>,
+}
+
+impl DeviceSource {
+    /// Finds the device (the only one, or the one named), pairs with it if need be, and asks who
+    /// it is.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`](DeviceErrorKind::NotConnected),
+    /// [`SeveralDevices`](DeviceErrorKind::SeveralDevices); as
+    /// [`Pairing::trusted_record`]; somebody asked to stop.
+    pub fn connect(
+        transport: Arc<dyn Transport>,
+        udid: Option<&Udid>,
+        options: DeviceOptions,
+        watch: Arc<dyn DeviceWatch>,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let address = choose(distinct(transport.devices()?), udid)?;
+        let signals = Signals::default();
+        let idle_max = options.idle_max;
+        let mut wait = SessionWait { interrupt, signals: &signals, watch: &*watch, idle_max };
+        let pairing = Pairing {
+            transport: &*transport,
+            address: &address,
+            records: &options.records,
+            watch: &*watch,
+            patience: options.pairing,
+        };
+        let record = pairing.trusted_record(&mut wait)?;
+        let device = TrustedDevice::new(transport, address, record);
+        watch.stage(Stage::Connecting);
+        let mut session = device.session(&mut wait)?;
+        let info = DeviceInfo::of_values(session.lockdown().value(None, None)?)?;
+        let encrypted = will_encrypt(&mut session)?;
+        session.end();
+        if info.udid != device.address().udid {
+            return Err(DeviceError::new(
+                DeviceErrorKind::Protocol,
+                "the device names itself otherwise than usbmuxd names it",
+            ));
+        }
+        Ok(DeviceSource { device, info, encrypted, options, watch, outcome: None })
+    }
+
+    /// Who it is.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Whether it encrypts what it sends with a backup password.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// What came of the session, once it was kept.
+    pub fn outcome(&self) -> Option<&BackupOutcome> {
+        self.outcome.as_ref()
+    }
+
+    fn back_up(&mut self, run: &SourceRun<'_>) -> Result<Delivery> {
+        run.progress.phase(Phase::Reading);
+        let (previous, is_shown) = self.previous(run)?;
+        let signals = Arc::new(Signals::default());
+        let mut wait = SessionWait {
+            interrupt: run.interrupt,
+            signals: &signals,
+            watch: &*self.watch,
+            idle_max: self.options.idle_max,
+        };
+        self.watch.stage(Stage::Connecting);
+        let mut open = Open::new(&self.device, &signals, &self.watch, &mut wait)?;
+        let mut dir = VirtualBackupDir::new(DirOptions {
+            udid: self.info.udid.clone(),
+            previous: previous.as_ref(),
+            is_shown,
+            contents: run.contents,
+            scratch: run.scratch,
+            progress: run.progress,
+            now: self.options.now,
+        });
+        let request = BackupRequest {
+            target: self.info.udid_on_the_wire.clone(),
+            full: self.options.full,
+            free_bytes: self.options.free_bytes,
+        };
+        let talked = self.converse(&mut open, &request, &mut dir, &mut wait);
+        let went_well = talked.as_ref().is_ok_and(|talk| talk.last_word != LastWord::Left);
+        open.close(&self.device, went_well && !dir.has_failed());
+        // What went wrong here first is why the device gave up, whatever it says.
+        if let Some(failure) = dir.take_failure() {
+            return Err(failure);
+        }
+        self.deliver(&talked?, &dir, run)
+    }
+
+    /// The last snapshot, and whether the device may see it.
+    fn previous<'r>(&self, run: &SourceRun<'r>) -> Result<(Option<Previous<'r>>, bool)> {
+        let Some(parent) = run.parent else { return Ok((None, false)) };
+        if self.options.full {
+            return Ok((Some(Previous::hidden(parent)), false));
+        }
+        match Previous::fetch(parent, &self.info.udid, run.scratch, run.interrupt) {
+            Ok(previous) => Ok((Some(previous), true)),
+            Err(NoPrevious::Unusable(why)) => {
+                self.watch.warn(&format!("{why}; the device is asked for everything"));
+                Ok((Some(Previous::hidden(parent)), false))
+            }
+            Err(NoPrevious::Failed(error)) => Err(DeviceError::new(
+                DeviceErrorKind::StorageFailed,
+                "the last snapshot could not be fetched",
+            )
+            .because(error)),
+        }
+    }
+
+    fn converse(
+        &self,
+        open: &mut Open,
+        request: &BackupRequest,
+        dir: &mut VirtualBackupDir<'_>,
+        wait: &mut dyn Wait,
+    ) -> Result<Conversation> {
+        let lock = open.lock(&self.device, &*self.watch, self.options.lock_patience, wait)?;
+        let (info, collected) = Collected::of(&self.device, lock, &*self.watch, wait)?;
+        let now = u64::try_from(self.options.now.secs).unwrap_or(0);
+        let now: SystemTime = UNIX_EPOCH + Duration::from_secs(now);
+        dir.put_file("Info.plist", &collected.info_plist(&info, now)?)?;
+        backup::run(&mut open.link, request, dir, &*self.watch, wait)
+    }
+
+    /// What the session brought, if it may be kept.
+    fn deliver(
+        &mut self,
+        talk: &Conversation,
+        dir: &VirtualBackupDir<'_>,
+        run: &SourceRun<'_>,
+    ) -> Result<Delivery> {
+        let answered = must_be_kept(talk)?;
+        for name in ["Manifest.plist", "Manifest.db"] {
+            if !dir.has_file(name) {
+                return Err(DeviceError::new(
+                    DeviceErrorKind::Protocol,
+                    format!("the device says that it is done, and has sent no {name}"),
+                ));
+            }
+        }
+        let mut faults = Faults::default();
+        let verification = dir.verify(&mut faults, run.interrupt);
+        if !answered {
+            let path = TreePath::from_slashed(self.info.udid.as_str().as_bytes());
+            let path = path.unwrap_or_default();
+            let reason = "the device finished and closed the connection without its last word";
+            let reason = reason.to_owned();
+            let fault = Fault { path, kind: FaultKind::Unreadable, reason };
+            run.progress.fault(&fault);
+            faults.push(fault);
+        }
+        let edits = dir.edits()?;
+        self.outcome = Some(BackupOutcome {
+            full: talk.full.unwrap_or(true),
+            verification,
+            answered,
+            received: dir.received(),
+            not_sent: dir.files_failed(),
+        });
+        Ok(Delivery { edits, faults })
+    }
+}
+
+impl Source for DeviceSource {
+    fn run(&mut self, run: &SourceRun<'_>) -> Result<Delivery, SourceError> {
+        self.back_up(run).map_err(|error| SourceError(Box::new(error)))
+    }
+}
+
+/// The one device that is meant.
+fn choose(devices: Vec<DeviceAddress>, udid: Option<&Udid>) -> Result<DeviceAddress> {
+    let fitting = |device: &DeviceAddress| udid.is_none_or(|udid| device.udid == *udid);
+    let mut fitting: Vec<_> = devices.into_iter().filter(fitting).collect();
+    if fitting.len() > 1 {
+        let udids: Vec<_> = fitting.iter().map(|device| device.udid.as_str()).collect();
+        return Err(DeviceError::new(
+            DeviceErrorKind::SeveralDevices,
+            format!("several devices are connected: {}", udids.join(", ")),
+        ));
+    }
+    fitting.pop().ok_or_else(|| {
+        let sentence = match udid {
+            Some(udid) => format!("device {udid} is not connected"),
+            None => "no device is connected".to_owned(),
+        };
+        DeviceError::new(DeviceErrorKind::NotConnected, sentence)
+    })
+}
+
+fn will_encrypt(session: &mut crate::lockdown::Session<'_>) -> Result<bool> {
+    let value = session.lockdown().value(Some("com.apple.mobile.backup"), Some("WillEncrypt"))?;
+    Ok(value.and_then(|value| Value::as_boolean(&value)).unwrap_or(false))
+}
+
+/// Whether the session may be kept, and whether the device had a last word.
+fn must_be_kept(talk: &Conversation) -> Result<bool> {
+    match &talk.last_word {
+        LastWord::Response { code: 0, .. } if talk.finished => Ok(true),
+        LastWord::Response { code: 0, .. } => Err(DeviceError::new(
+            DeviceErrorKind::Protocol,
+            "the device says that all is well, and its backup is not finished",
+        )),
+        LastWord::Response { code, description } => {
+            let failure = errors::failure(*code, description.as_deref());
+            match (failure.kind(), talk.short_of) {
+                (DeviceErrorKind::NoSpaceHere, Some(bytes)) => Err(DeviceError::new(
+                    DeviceErrorKind::NoSpaceHere,
+                    format!("there are {bytes} bytes too few for what the device wants to send"),
+                )
+                .because(failure)),
+                _ => Err(failure),
+            }
+        }
+        LastWord::Closed if talk.finished && talk.read_back => Ok(false),
+        LastWord::Closed => Err(DeviceError::new(
+            DeviceErrorKind::ConnectionLost,
+            "the device closed the connection before its backup was finished",
+        )),
+        LastWord::Left => Err(DeviceError::new(
+            DeviceErrorKind::Protocol,
+            "the device went on though nothing could be stored",
+        )),
+    }
+}
+
+/// The connections of a session.
+struct Open {
+    link: DeviceLink,
+    afc: Option<Afc>,
+    lock: Option<SyncLock>,
+    /// They observe and answer until they are dropped.
+    _observers: Vec<Observer>,
+    _heartbeat: Option<Heartbeat>,
+}
+
+impl Open {
+    fn new(
+        device: &TrustedDevice,
+        signals: &Arc<Signals>,
+        watch: &Arc<dyn DeviceWatch>,
+        wait: &mut dyn Wait,
+    ) -> Result<Self> {
+        let heartbeat = match device.address().kind {
+            ConnectionKind::Network => {
+                Some(Heartbeat::start(device.start_service(heartbeat::SERVICE, wait)?)?)
+            }
+            ConnectionKind::Usb => None,
+        };
+        let cable = device.transport().watch()?;
+        let cable = Observer::of_cable(cable, device.address().handle, signals.clone())?;
+        let mut session = device.session(wait)?;
+        will_encrypt(&mut session)?;
+        let stream = session.start_service(notification_proxy::SERVICE, Escrow::Left, wait)?;
+        let mut proxy = NotificationProxy::over(stream)?;
+        OBSERVED.into_iter().try_for_each(|name| proxy.observe(name))?;
+        let notices = Observer::of_notices(proxy, signals.clone(), watch.clone())?;
+        let afc = Afc::over(session.start_service(afc::SERVICE, Escrow::Left, wait)?)?;
+        let stream = session.start_service(mobilebackup2::SERVICE, Escrow::Sent, wait)?;
+        session.end();
+        let mut link = DeviceLink::greet(stream)?;
+        link.hello()?;
+        Ok(Open {
+            link,
+            afc: Some(afc),
+            lock: None,
+            _observers: vec![cable, notices],
+            _heartbeat: heartbeat,
+        })
+    }
+
+    /// Takes the sync lock; the connection that holds it.
+    fn lock(
+        &mut self,
+        device: &TrustedDevice,
+        watch: &dyn DeviceWatch,
+        patience: Duration,
+        wait: &mut dyn Wait,
+    ) -> Result<Option<&mut Afc>> {
+        if let Some(afc) = self.afc.take() {
+            self.lock = Some(SyncLock::take(afc, device, watch, patience, wait)?);
+        }
+        Ok(self.lock.as_mut().map(SyncLock::afc))
+    }
+
+    /// Ends the session in good order, within a few seconds. One that broke off says goodbye
+    /// first, so that the device stops what it is at.
+    fn close(self, device: &TrustedDevice, went_well: bool) {
+        let Open { mut link, lock, _observers, _heartbeat, .. } = self;
+        let mut wait = PARTING_WAIT;
+        if !went_well {
+            link.say_goodbye(&mut wait);
+        }
+        if let Some(lock) = lock {
+            lock.release(device, PARTING_ANSWER_WAIT);
+        }
+        if went_well {
+            link.say_goodbye(&mut wait);
+        }
+        link.wait_for_close(&mut wait);
+    }
+}
+
+#[cfg(test)]
+mod tests;

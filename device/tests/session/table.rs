@@ -1,0 +1,230 @@
+//! A table with a phone on it, and a repository beside it.
+use devsnap_device::lockdown::{PairRecords, PairingPatience};
+use devsnap_device::transport::{Usbmuxd, UsbmuxdAddress};
+use devsnap_device::watch::{DeviceWatch, Stage};
+use devsnap_device::{BackupOutcome, DeviceError, DeviceOptions, DeviceSource};
+use devsnap_engine::backup::{BackupOptions, create_snapshot};
+use devsnap_engine::interrupt::Interrupt;
+use devsnap_engine::node::{NodeKind, Time};
+use devsnap_engine::progress::{Progress, Silent};
+use devsnap_engine::snapshot::{DeviceIdentity, Named, Origin};
+use devsnap_simulator::contents::{Contents, Proportions};
+use devsnap_simulator::mobilebackup2::Habits;
+use devsnap_simulator::phone::Faults;
+use devsnap_simulator::wire::Weather;
+use devsnap_simulator::{Options, Phone, PhoneOptions, Simulator, simulator};
+use devsnap_testkit::{TestRepository, test_repository::held};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A phone of some hundred files, a repository, and a computer that is between them.
+pub(crate) struct Table {
+    pub(crate) simulator: Simulator,
+    pub(crate) repository: TestRepository,
+    state: TempDir,
+    pub(crate) seen: Arc<Seen>,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) full: bool,
+    pub(crate) free_bytes: u64,
+}
+
+/// What a person would have seen.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) stages: Mutex<Vec<Stage>>,
+    pub(crate) warnings: Mutex<Vec<String>>,
+    /// Raised as this stage is seen.
+    pub(crate) stop_at: Mutex<Option<(Stage, Interrupt)>>,
+}
+
+impl DeviceWatch for Seen {
+    fn stage(&self, stage: Stage) {
+        self.stages.lock().unwrap().push(stage);
+        if let Some((at, interrupt)) = &*self.stop_at.lock().unwrap()
+            && *at == stage
+        {
+            interrupt.raise();
+        }
+    }
+    fn warn(&self, sentence: &str) {
+        self.warnings.lock().unwrap().push(sentence.to_owned());
+    }
+}
+
+impl Seen {
+    pub(crate) fn saw(&self, stage: Stage) -> bool {
+        self.stages.lock().unwrap().contains(&stage)
+    }
+}
+
+/// A session that was kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) named: Named,
+    pub(crate) outcome: BackupOutcome,
+}
+
+impl Table {
+    /// The phone that `seed` stands for, in unkind weather, well.
+    pub(crate) fn new(seed: u64) -> Table {
+        Table::with(seed, Weather::Unkind, Faults::default(), (true, false))
+    }
+
+    /// As [`new`](Self::new), with something wrong.
+    pub(crate) fn faulty(seed: u64, faults: Faults) -> Table {
+        Table::with(seed, Weather::Fair, faults, (true, false))
+    }
+
+    pub(crate) fn with(seed: u64, weather: Weather, faults: Faults, by: (bool, bool)) -> Table {
+        let state = tempfile::tempdir().unwrap();
+        let identity = simulator::identity(0);
+        let folder = state.path().join("phones").join(&identity.udid);
+        std::fs::create_dir_all(&folder).unwrap();
+        let proportions = Proportions { files: 320, bytes: 4 << 20 };
+        Contents::generate(seed, &proportions).save(&folder).unwrap();
+        Habits { keybag_rounds: 200, ..Habits::default() }.save(&folder).unwrap();
+        let (by_usb, by_network) = by;
+        let phone = PhoneOptions { faults, by_usb, by_network, ..PhoneOptions::new(identity) };
+        let simulator = Simulator::start(Options {
+            state: Some(state.path().to_owned()),
+            phones: vec![phone],
+            weather,
+            seed,
+            ..Options::default()
+        })
+        .unwrap();
+        Table {
+            simulator,
+            repository: TestRepository::new(),
+            state,
+            seen: Arc::default(),
+            interrupt: Interrupt::new(),
+            full: false,
+            free_bytes: 1 << 40,
+        }
+    }
+
+    pub(crate) fn phone(&self) -> &Phone {
+        &self.simulator.phones()[0]
+    }
+
+    pub(crate) fn phone_folder(&self) -> PathBuf {
+        self.phone().folder().to_owned()
+    }
+
+    /// Lets a day pass on the phone.
+    pub(crate) fn day(&self, seed: u64) {
+        let mut contents = Contents::open(&self.phone_folder()).unwrap();
+        contents.mutate(seed);
+        contents.save(&self.phone_folder()).unwrap();
+    }
+
+    pub(crate) fn connect(&self) -> Result<DeviceSource, DeviceError> {
+        let address = UsbmuxdAddress::parse(&self.simulator.address().to_string()).unwrap();
+        let records = PairRecords::in_folder(self.state.path().join("ours"));
+        let now = Time { secs: 1_800_000_000, nanos: 0 };
+        let options = DeviceOptions {
+            full: self.full,
+            pairing: PairingPatience {
+                for_usbmuxd: Duration::ZERO,
+                for_person: Duration::from_secs(60),
+                ask_every: Duration::from_millis(20),
+            },
+            lock_patience: Duration::from_millis(900),
+            idle_max: Duration::from_secs(120),
+            ..DeviceOptions::new(records, self.free_bytes, now)
+        };
+        let transport = Arc::new(Usbmuxd::at(address));
+        DeviceSource::connect(transport, None, options, self.seen.clone(), &self.interrupt)
+    }
+
+    /// Backs the phone up.
+    pub(crate) fn back_up(&self) -> Result<Kept, DeviceError> {
+        self.try_back_up().map_err(|failed| match failed {
+            Failed::Device(error) => error,
+            Failed::Engine(error) => device_error(error),
+        })
+    }
+
+    fn try_back_up(&self) -> Result<Kept, Failed> {
+        let mut source = self.connect().map_err(Failed::Device)?;
+        let repository = self.repository.open().unwrap();
+        let known = repository.snapshots().unwrap().named.len();
+        let info = source.info().clone();
+        let origin = Origin::Device(DeviceIdentity {
+            udid: info.udid.to_string(),
+            name: info.name,
+            product_type: info.product_type,
+            os_version: info.product_version,
+            os_build: info.build_version,
+            encrypted: source.is_encrypted(),
+            full: self.full,
+            backup_at: None,
+            host: "here".to_owned(),
+        });
+        let options = BackupOptions {
+            origin,
+            tags: Vec::new(),
+            taken_at: Time { secs: 1_800_000_000 + known as i64, nanos: 0 },
+            utc_offset_secs: 0,
+            program: "test".to_owned(),
+            dry_run: false,
+        };
+        let progress: Arc<dyn Progress> = Arc::new(Silent);
+        let made = create_snapshot(&repository, &mut source, &options, &progress, &self.interrupt);
+        match made {
+            Ok(report) => {
+                let outcome = source.outcome().unwrap().clone();
+                Ok(Kept { named: report.named, outcome })
+            }
+            Err(error) => {
+                let snapshots = self.repository.open().unwrap().snapshots().unwrap();
+                assert_eq!(snapshots.named.len(), known, "a failed session makes no snapshot");
+                Err(Failed::Engine(error))
+            }
+        }
+    }
+
+    /// Backs the phone up while somebody stops it; whether that is what it says.
+    pub(crate) fn back_up_stopped(&self) -> bool {
+        use devsnap_device::DeviceErrorKind::Cancelled;
+        use devsnap_engine::error::ErrorKind::Interrupted;
+        match self.try_back_up() {
+            Ok(_) => false,
+            Err(Failed::Device(error)) => error.kind() == Cancelled,
+            Err(Failed::Engine(error)) => error.kind() == Interrupted,
+        }
+    }
+
+    /// Writes a snapshot's set into a folder, as it would be restored.
+    pub(crate) fn export(&self, kept: &Kept) -> (TempDir, PathBuf) {
+        let repository = self.repository.open().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for (path, (kind, bytes)) in held(&repository, &kept.named.snapshot).unwrap() {
+            let path = folder.path().join(path);
+            match kind {
+                NodeKind::Folder => std::fs::create_dir(path).unwrap(),
+                _ => std::fs::write(path, bytes).unwrap(),
+            }
+        }
+        let set = folder.path().join(&self.phone().identity().udid);
+        (folder, set)
+    }
+}
+
+/// Whose error it is.
+enum Failed {
+    Device(DeviceError),
+    Engine(devsnap_engine::error::Error),
+}
+
+/// The device's own error in the engine's.
+fn device_error(error: devsnap_engine::error::Error) -> DeviceError {
+    use std::error::Error;
+    let shown = format!("{error:?}");
+    let source = error.source().unwrap_or_else(|| panic!("{shown}"));
+    let device = source.downcast_ref::<DeviceError>().unwrap_or_else(|| panic!("{shown}"));
+    DeviceError::new(device.kind(), format!("{device:?}"))
+}

@@ -1,0 +1,383 @@
+//! The command line.
+use clap::{Args, Parser, Subcommand};
+use devsnap_simulator::phone::{
+    Cut, CutAt, Faults, LockdownRefusal, Passcode, Silence, Stage, SyncLock, Trust,
+};
+use devsnap_simulator::simulator::{Options, PhoneOptions, identity};
+use devsnap_simulator::wire::Weather;
+use devsnap_simulator::{Identity, lockdown};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// iPhones in software, for tests: unmodified clients pair with them, back them up and restore them.
+#[derive(Debug, Parser)]
+#[command(name = "devsnap-simulator", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Attaches phones to a usbmuxd of its own, until it is told to end.
+    ///
+    /// Prints USBMUXD_SOCKET_ADDRESS=127.0.0.1:PORT once clients can connect. Set that variable for
+    /// idevicebackup2, pymobiledevice3 or devsnap, and they see the phones.
+    Serve(Box<Serve>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where usbmuxd listens; port 0 is any that is free.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    address: SocketAddr,
+    /// Writes the line with the address into this file too, whole, once clients can connect.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+    /// How many phones. The names of the first four hold an apostrophe, an emoji, and one name twice.
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "phone")]
+    phones: usize,
+    /// A phone of your own; what is left out is made up. May be given several times.
+    #[arg(long, value_name = "name=…,udid=…,product=…,version=…,build=…,serial=…")]
+    phone: Vec<String>,
+    /// Attaches the phones by the network too: there they want a heartbeat.
+    #[arg(long)]
+    network: bool,
+    /// Does not attach the phones by USB.
+    #[arg(long, requires = "network")]
+    no_usb: bool,
+    /// Keeps pairings, passwords and pair records here; else they go away with the simulator.
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+    /// What all chance is drawn from.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
+    /// How bytes leave: fair (as they are written), unkind (torn apart and joined by lot), cruel
+    /// (torn apart within the heads of messages too, which libimobiledevice does not bear).
+    #[arg(long, value_name = "WEATHER", default_value = "unkind", value_parser = weather)]
+    weather: Weather,
+    /// Services speak plaintext.
+    #[arg(long)]
+    no_service_tls: bool,
+    /// Closes a lockdown connection on which nothing is asked for so long.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    lockdown_idle: Duration,
+    /// Says on standard error which connections ended badly.
+    #[arg(long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    faults: FaultArguments,
+}
+
+/// What is to go wrong.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What goes wrong, on every phone")]
+struct FaultArguments {
+    /// The passcode sheet: absent, entered:SECONDS (after that time), denied, never (answered).
+    #[arg(long, value_name = "WHAT", default_value = "absent", value_parser = passcode)]
+    passcode: Passcode,
+    /// The screen is locked.
+    #[arg(long)]
+    locked: bool,
+    /// The trust dialog: after:N (dialogs left alone), or denied.
+    #[arg(long, value_name = "WHAT", default_value = "after:0", value_parser = trust)]
+    trust: Trust,
+    /// Lockdown refuses a request, always or so often, e.g. StartSession=InvalidHostID*1.
+    #[arg(long, value_name = "REQUEST=ERROR[*TIMES]", value_parser = lockdown_refusal)]
+    refuse_request: Vec<LockdownRefusal>,
+    /// The sync lock: free, blocks:N (times), held (by another program).
+    #[arg(long, value_name = "WHAT", default_value = "free", value_parser = sync_lock)]
+    sync_lock: SyncLock,
+    /// Cuts a connection, once or so often: SERVICE@byte:N (sent), received:N, message:N (of the
+    /// phone's, from 0), or stage:NAME (greeting, passcode, reading, preparing, uploading, moving,
+    /// removing, verifying, finishing).
+    #[arg(long, value_name = "SERVICE@PLACE[*TIMES]", value_parser = cut)]
+    cut: Option<Cut>,
+    /// Says nothing for so long at a place, as in --cut.
+    #[arg(long, value_name = "SERVICE@PLACE=SECONDS", value_parser = silence)]
+    silence: Option<Silence>,
+    /// Sends at most so many bytes per second on a connection.
+    #[arg(long, value_name = "NUMBER")]
+    bytes_per_second: Option<u64>,
+    /// Backup, restore and change of password end in this MBErrorDomain code.
+    #[arg(long, value_name = "CODE")]
+    refuse_backup: Option<u32>,
+    /// A backup needs so many bytes on the host.
+    #[arg(long, value_name = "BYTES")]
+    low_space: Option<u64>,
+    /// How long a phone on the network bears a host without a heartbeat.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    heartbeat_patience: Option<Duration>,
+}
+
+impl Serve {
+    /// What they ask for.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: which phone is described wrongly, and how.
+    pub(crate) fn options(&self) -> Result<Options, String> {
+        let identities: Vec<Identity> = if self.phone.is_empty() {
+            (0..self.phones).map(identity).collect()
+        } else {
+            let described = self.phone.iter().enumerate();
+            described
+                .map(|(number, text)| described_identity(number, text))
+                .collect::<Result<_, _>>()?
+        };
+        let phones = identities
+            .into_iter()
+            .map(|identity| PhoneOptions {
+                identity,
+                faults: self.faults.faults(),
+                by_usb: !self.no_usb,
+                by_network: self.network,
+            })
+            .collect();
+        Ok(Options {
+            address: self.address,
+            state: self.state.clone(),
+            phones,
+            weather: self.weather,
+            seed: self.seed,
+            lockdown: lockdown::Options {
+                idle: self.lockdown_idle,
+                service_tls: !self.no_service_tls,
+            },
+            log: None,
+        })
+    }
+}
+
+impl FaultArguments {
+    fn faults(&self) -> Faults {
+        Faults {
+            passcode: self.passcode,
+            locked: self.locked,
+            trust: self.trust,
+            lockdown_refusals: self.refuse_request.clone(),
+            sync_lock: self.sync_lock,
+            cut: self.cut.clone(),
+            silence: self.silence.clone(),
+            bytes_per_second: self.bytes_per_second,
+            refusal: self.refuse_backup,
+            low_space: self.low_space,
+            heartbeat_patience: self.heartbeat_patience,
+        }
+    }
+}
+
+/// A phone as described, otherwise as the one of its number is. A name may hold commas: a comma
+/// parts only where a key follows it.
+fn described_identity(number: usize, text: &str) -> Result<Identity, String> {
+    let mut fields: Vec<(&str, String)> = Vec::new();
+    for part in text.split(',') {
+        match (part.split_once('='), fields.last_mut()) {
+            (Some((key, value)), _) if KEYS.contains(&key) => fields.push((key, value.to_owned())),
+            (_, Some((_, value))) => {
+                value.push(',');
+                value.push_str(part);
+            }
+            _ => return Err(format!("--phone {text}: begins with none of {}", KEYS.join("=, "))),
+        }
+    }
+    let mut described = identity(number);
+    for (key, value) in fields {
+        match key {
+            "name" => described.name = value,
+            "udid" => described.udid = value,
+            "product" => described.product_type = value,
+            "version" => described.product_version = value,
+            "build" => described.build_version = value,
+            _ => described.serial_number = value,
+        }
+    }
+    Ok(described)
+}
+
+const KEYS: [&str; 6] = ["name", "udid", "product", "version", "build", "serial"];
+
+/// What stands behind `name` and a colon, as a number.
+fn number_after<T: std::str::FromStr>(text: &str, name: &str) -> Option<T> {
+    text.strip_prefix(name)?.strip_prefix(':')?.parse().ok()
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn weather(text: &str) -> Result<Weather, String> {
+    match text {
+        "fair" => Ok(Weather::Fair),
+        "unkind" => Ok(Weather::Unkind),
+        "cruel" => Ok(Weather::Cruel),
+        _ => Err("none of fair, unkind, cruel".into()),
+    }
+}
+
+fn passcode(text: &str) -> Result<Passcode, String> {
+    match text {
+        "absent" => Ok(Passcode::Absent),
+        "denied" => Ok(Passcode::Denied),
+        "never" => Ok(Passcode::Never),
+        _ => match text.strip_prefix("entered:") {
+            Some(after) => seconds(after).map(Passcode::Entered),
+            None => Err("none of absent, entered:SECONDS, denied, never".into()),
+        },
+    }
+}
+
+fn trust(text: &str) -> Result<Trust, String> {
+    match number_after(text, "after") {
+        Some(dialogs) => Ok(Trust::After(dialogs)),
+        None if text == "denied" => Ok(Trust::Denied),
+        None => Err("neither after:N nor denied".into()),
+    }
+}
+
+fn sync_lock(text: &str) -> Result<SyncLock, String> {
+    match (text, number_after(text, "blocks")) {
+        ("free", _) => Ok(SyncLock::Free),
+        ("held", _) => Ok(SyncLock::Held),
+        (_, Some(times)) => Ok(SyncLock::Blocks(times)),
+        _ => Err("none of free, blocks:N, held".into()),
+    }
+}
+
+/// `text` without `*TIMES`, and the times.
+fn times(text: &str) -> Result<(&str, Option<u32>), String> {
+    match text.rsplit_once('*') {
+        None => Ok((text, None)),
+        Some((rest, times)) => match times.parse() {
+            Ok(times) => Ok((rest, Some(times))),
+            Err(_) => Err("not a number of times".into()),
+        },
+    }
+}
+
+fn lockdown_refusal(text: &str) -> Result<LockdownRefusal, String> {
+    let (rest, times) = times(text)?;
+    let (request, error) = rest.split_once('=').ok_or("not REQUEST=ERROR")?;
+    Ok(LockdownRefusal { request: request.to_owned(), error: error.to_owned(), times })
+}
+
+fn place(text: &str) -> Result<(String, CutAt), String> {
+    let (service, place) = text.split_once('@').ok_or("not SERVICE@PLACE")?;
+    let stage = |name: &str| Stage::ALL.into_iter().find(|stage| stage.name() == name);
+    let at = number_after(place, "byte")
+        .map(CutAt::SentByte)
+        .or_else(|| number_after(place, "received").map(CutAt::ReceivedByte))
+        .or_else(|| number_after(place, "message").map(CutAt::Message))
+        .or_else(|| place.strip_prefix("stage:").and_then(stage).map(CutAt::Stage))
+        .ok_or("none of byte:N, received:N, message:N, stage:NAME")?;
+    Ok((service.to_owned(), at))
+}
+
+fn cut(text: &str) -> Result<Cut, String> {
+    let (rest, times) = times(text)?;
+    let (service, at) = place(rest)?;
+    Ok(Cut { service, at, times: times.unwrap_or(1) })
+}
+
+fn silence(text: &str) -> Result<Silence, String> {
+    let (rest, lasts) = text.rsplit_once('=').ok_or("not SERVICE@PLACE=SECONDS")?;
+    let (service, before) = place(rest)?;
+    match before {
+        CutAt::Message(_) | CutAt::Stage(_) => {
+            Ok(Silence { service, before, lasts: seconds(lasts)? })
+        }
+        _ => Err("silence begins before a message:N or a stage:NAME".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(flags: &[&str]) -> Result<Options, String> {
+        let words = ["devsnap-simulator", "serve"].iter().chain(flags);
+        let Command::Serve(serve) =
+            Arguments::try_parse_from(words).map_err(|error| error.to_string())?.command;
+        serve.options()
+    }
+
+    #[test]
+    fn the_flags_are_in_order() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_phone_is_as_described_and_its_name_may_hold_commas() {
+        let options =
+            options(&["--phone", "name=Ada, Bob\u{2019}s, and=x,udid=00008120-000A,version=15.0"]);
+
+        let identity = &options.unwrap().phones[0].identity;
+        assert_eq!(identity.name, "Ada, Bob\u{2019}s, and=x");
+        assert_eq!(
+            (identity.udid.as_str(), identity.product_version.as_str()),
+            ("00008120-000A", "15.0")
+        );
+    }
+
+    #[test]
+    fn each_fault_is_told_by_its_flag() {
+        let flags = [
+            ["--passcode", "entered:2.5"],
+            ["--trust", "after:3"],
+            ["--refuse-request", "StartSession=InvalidHostID*1"],
+            ["--sync-lock", "blocks:4"],
+            ["--cut", "com.apple.mobilebackup2@stage:moving*2"],
+            ["--silence", "com.apple.afc@message:7=9"],
+            ["--refuse-backup", "208"],
+        ];
+
+        let faults = options(&flags.concat()).unwrap().phones[0].faults.clone();
+
+        let refusal = LockdownRefusal {
+            request: "StartSession".into(),
+            error: "InvalidHostID".into(),
+            times: Some(1),
+        };
+        let cut = Cut {
+            service: "com.apple.mobilebackup2".into(),
+            at: CutAt::Stage(Stage::Moving),
+            times: 2,
+        };
+        let silence = Silence {
+            service: "com.apple.afc".into(),
+            before: CutAt::Message(7),
+            lasts: Duration::from_secs(9),
+        };
+        assert_eq!(
+            faults,
+            Faults {
+                passcode: Passcode::Entered(Duration::from_millis(2500)),
+                trust: Trust::After(3),
+                lockdown_refusals: vec![refusal],
+                sync_lock: SyncLock::Blocks(4),
+                cut: Some(cut),
+                silence: Some(silence),
+                refusal: Some(208),
+                ..Faults::default()
+            }
+        );
+    }
+
+    #[test]
+    fn what_no_flag_can_mean_is_refused() {
+        for flags in [
+            ["--passcode", "entered:soon"],
+            ["--passcode", "entered:-1"],
+            ["--trust", "maybe"],
+            ["--cut", "com.apple.afc@stage:lunch"],
+            ["--cut", "com.apple.afc@byte:9*often"],
+            ["--silence", "com.apple.afc@byte:9=1"],
+            ["--phone", "Ada"],
+        ] {
+            assert!(options(&flags).is_err(), "{flags:?}");
+        }
+    }
+}

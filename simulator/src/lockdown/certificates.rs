@@ -1,0 +1,54 @@
+//! The three certificates of a pairing, and whether they belong together.
+use super::key::DeviceKey;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::pem::Pem;
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
+
+/// Longest PEM that is looked at. One of a 2048-bit key is about 1 KiB.
+const PEM_BYTES_MAX: usize = 16 * 1024;
+
+/// The certificates of a pairing, as DER.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Certificates {
+    pub(super) device: Vec<u8>,
+    pub(super) host: Vec<u8>,
+    pub(super) root: Vec<u8>,
+}
+
+impl Certificates {
+    /// Reads the three, and sees that the root signed them all, itself included, and that the
+    /// device's is for `key`. A host may use its root's as its own. `None`: something is wrong.
+    pub(super) fn read(
+        device: &[u8],
+        host: &[u8],
+        root: &[u8],
+        key: &DeviceKey,
+    ) -> Option<Certificates> {
+        let certificates =
+            Certificates { device: der(device)?, host: der(host)?, root: der(root)? };
+        let (device, host, root) =
+            (parse(&certificates.device)?, parse(&certificates.host)?, parse(&certificates.root)?);
+        let signer = Some(root.public_key());
+        for certificate in [&device, &host, &root] {
+            certificate.verify_signature(signer).ok()?;
+        }
+        let PublicKey::RSA(public) = device.public_key().parsed().ok()? else { return None };
+        let leading_zeros = public.modulus.iter().take_while(|byte| **byte == 0).count();
+        (public.modulus[leading_zeros..] == *key.modulus()).then_some(certificates)
+    }
+}
+
+fn der(pem: &[u8]) -> Option<Vec<u8>> {
+    if pem.len() > PEM_BYTES_MAX {
+        return None;
+    }
+    let pem = Pem::iter_from_buffer(pem).next()?.ok()?;
+    (pem.label == "CERTIFICATE").then_some(pem.contents)
+}
+
+/// The certificate that `der` is, to its last byte.
+fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    let (rest, certificate) = X509Certificate::from_der(der).ok()?;
+    rest.is_empty().then_some(certificate)
+}

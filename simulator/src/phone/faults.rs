@@ -1,0 +1,175 @@
+//! What goes wrong, on purpose. All services read it; what is not set is well.
+use std::time::Duration;
+
+/// What is to go wrong with one phone.
+///
+/// A plain value: whoever starts a phone fills it in, and may replace it while the phone runs
+/// ([`Phone::set_faults`](crate::phone::Phone::set_faults)). Connections that are already being
+/// served may go by the value they began with.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Faults {
+    /// What becomes of the passcode sheet before a backup, a restore and a change of password.
+    pub passcode: Passcode,
+    /// The screen is locked: `PasswordProtected` is true, and mobilebackup2 wants an escrow bag.
+    pub locked: bool,
+    /// What becomes of the question whether to trust the host.
+    pub trust: Trust,
+    /// Lockdown answers these requests with an error.
+    pub lockdown_refusals: Vec<LockdownRefusal>,
+    /// What becomes of the first lock of `/com.apple.itunes.lock_sync`.
+    pub sync_lock: SyncLock,
+    /// A connection that breaks off.
+    pub cut: Option<Cut>,
+    /// Silence before something is said. The connection stays open.
+    pub silence: Option<Silence>,
+    /// Bytes per second at most on every connection, to the host; `None` is as fast as it goes.
+    pub bytes_per_second: Option<u64>,
+    /// Backup, restore and change of password end in this MBErrorDomain code, once asked for.
+    pub refusal: Option<u32>,
+    /// Bytes that a backup needs on the host, whatever it really has: more than the host says is
+    /// free ends in code 105.
+    pub low_space: Option<u64>,
+    /// Seconds without an answer to Marco after which a network phone drops its connections.
+    pub heartbeat_patience: Option<Duration>,
+}
+
+/// What becomes of the passcode sheet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Passcode {
+    /// There is no passcode: nothing is asked.
+    #[default]
+    Absent,
+    /// The right passcode is typed after this time.
+    Entered(Duration),
+    /// The person taps "Cancel" at once.
+    Denied,
+    /// Nobody is there; the sheet goes away when the phone gives up.
+    Never,
+}
+
+/// What becomes of the question whether to trust a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Yes, after the host has been told so many times that the dialog is pending.
+    After(u32),
+    /// The person taps "Don't Trust".
+    Denied,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Trust::After(0)
+    }
+}
+
+/// One kind of request that lockdown refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockdownRefusal {
+    /// E.g. `StartSession`, or `StartService`.
+    pub request: String,
+    /// E.g. `InvalidHostID`, sent as it stands.
+    pub error: String,
+    /// How often; `None` is always.
+    pub times: Option<u32>,
+}
+
+/// What becomes of the lock that keeps two programs from syncing at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SyncLock {
+    /// The first who asks has it.
+    #[default]
+    Free,
+    /// So many attempts are told that it would block.
+    Blocks(u32),
+    /// Another program has it and never lets go.
+    Held,
+}
+
+/// Where a connection breaks off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// The service's name, e.g. `com.apple.mobilebackup2`; lockdown itself is
+    /// `com.apple.mobile.lockdown`.
+    pub service: String,
+    /// The place.
+    pub at: CutAt,
+    /// How many connections it happens to; then the fault is over.
+    pub times: u32,
+}
+
+/// The place where a connection breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutAt {
+    /// After the phone has put so many bytes on the wire (of TLS, where there is TLS).
+    SentByte(u64),
+    /// After so many bytes of the host's have been read from the wire.
+    ReceivedByte(u64),
+    /// In place of the phone's message of this number; its first is number 0.
+    Message(u64),
+    /// As a stage of a backup or restore begins.
+    Stage(Stage),
+}
+
+/// The stages of a MobileBackup2 connection, in order (protocol.md 9.1 and 9.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Version exchange and Hello.
+    Greeting,
+    /// The host's request is there; the sheet is up.
+    Passcode,
+    /// The phone reads what the host has of earlier.
+    Reading,
+    /// Snapshot and scan: the long silence.
+    Preparing,
+    /// Folders are made and files sent, or (restore) fetched.
+    Uploading,
+    /// Files are moved from `Snapshot` to their places.
+    Moving,
+    /// What is obsolete is removed.
+    Removing,
+    /// Read back and compared.
+    Verifying,
+    /// All is done but the last response.
+    Finishing,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Stage; 9] = [
+        Stage::Greeting,
+        Stage::Passcode,
+        Stage::Reading,
+        Stage::Preparing,
+        Stage::Uploading,
+        Stage::Moving,
+        Stage::Removing,
+        Stage::Verifying,
+        Stage::Finishing,
+    ];
+
+    /// Its name in flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Greeting => "greeting",
+            Stage::Passcode => "passcode",
+            Stage::Reading => "reading",
+            Stage::Preparing => "preparing",
+            Stage::Uploading => "uploading",
+            Stage::Moving => "moving",
+            Stage::Removing => "removing",
+            Stage::Verifying => "verifying",
+            Stage::Finishing => "finishing",
+        }
+    }
+}
+
+/// How long the phone says nothing, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// The service's name, as in [`Cut::service`].
+    pub service: String,
+    /// Before which message, counted from 0; mobilebackup2 takes [`CutAt::Stage`] too.
+    pub before: CutAt,
+    /// How long.
+    pub lasts: Duration,
+}

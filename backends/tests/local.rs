@@ -1,6 +1,8 @@
 //! The contract, held by a folder; and what only a folder has: strangers, crashes, permissions.
 use devsnap_backends::{LocalBackend, OpenError};
-use devsnap_engine::backend::{Backend, BackendErrorKind, Body, ObjectKey, ObjectKind};
+use devsnap_engine::backend::{
+    Backend, BackendErrorKind, Body, NAME_LEN_MAX, ObjectKey, ObjectKind,
+};
 use std::fs::{self, File};
 use std::ops::Deref;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -61,7 +63,7 @@ fn strangers_in_a_folder_are_not_listed() {
     let store = InFolder::new();
     put(&store, &snapshot("a1"), b"ours");
     let folder = store.root().join("snapshots");
-    for stranger in [".DS_Store", "Thumbs.DB", "a1 (copy)", &"x".repeat(81)] {
+    for stranger in [".DS_Store", "Thumbs.DB", "a1 (copy)", &"x".repeat(NAME_LEN_MAX + 1)] {
         fs::write(folder.join(stranger), b"not ours").unwrap();
     }
     fs::create_dir(folder.join("b2")).unwrap();

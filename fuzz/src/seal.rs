@@ -128,11 +128,11 @@ pub fn slot(data: &[u8]) {
     let again = rmp_serde::to_vec_named(&slot).expect("because a slot has a MessagePack form");
     let again: Slot = rmp_serde::from_slice(&again).expect("because it was just written");
     assert_eq!(again, slot);
-    if is_affordable(&slot) {
-        if let Ok(secrets) = slot.open(HERE, PASSWORD) {
-            assert_eq!(secrets.signer.writer(), slot.writer());
-            assert!((1..=RECIPIENTS_MAX).contains(&secrets.recipients.len()));
-        }
+    if is_affordable(&slot)
+        && let Ok(secrets) = slot.open(HERE, PASSWORD)
+    {
+        assert_eq!(secrets.signer.writer(), slot.writer());
+        assert!((1..=RECIPIENTS_MAX).contains(&secrets.recipients.len()));
     }
 }
 

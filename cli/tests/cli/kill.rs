@@ -21,6 +21,7 @@ const PHONE: PhoneLike = PhoneLike { seed: 21, files: 60, total_bytes: 2 << 20 }
 struct Scene {
     home: TempDir,
     random: u64,
+    phone: PhoneLike,
     day: u32,
     wanted: BTreeMap<String, Held>,
     forgotten: BTreeSet<String>,
@@ -37,6 +38,7 @@ impl Scene {
         let mut scene = Scene {
             home,
             random: seed,
+            phone: PHONE,
             day: 0,
             wanted: BTreeMap::new(),
             forgotten: BTreeSet::new(),
@@ -162,14 +164,16 @@ impl Scene {
 
     /// Another day; every tenth brings another phone, since one that ages for ever grows for ever.
     fn age(&mut self) {
+        let data = self.at("data");
         self.day += 1;
-        if self.day.is_multiple_of(10) {
-            let data = self.at("data");
+        if self.day < 10 {
+            self.phone.mutate(&data, self.day).expect("because there is room");
+        } else {
+            self.day = 0;
+            self.phone.seed += 1;
             std::fs::remove_dir_all(&data).expect("because it is ours");
-            let phone = PhoneLike { seed: PHONE.seed + u64::from(self.day / 20), ..PHONE };
-            return phone.write(&data).expect("because there is room");
+            self.phone.write(&data).expect("because there is room");
         }
-        PHONE.mutate(&self.at("data"), self.day).expect("because there is room");
     }
 }
 

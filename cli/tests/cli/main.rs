@@ -5,6 +5,8 @@
 mod args;
 
 mod binary;
+#[cfg(feature = "demo")]
+mod demo;
 mod forget;
 mod golden;
 mod keys;

@@ -42,6 +42,8 @@ fn run(cli: &Cli, report: &Report) -> Result<ExitCode, Failure> {
 fn stdout_of(command: &Command) -> Stdout {
     match command {
         Command::Dump(_) | Command::Completions(_) | Command::Man(_) => Stdout::Bytes,
+        #[cfg(feature = "demo")]
+        Command::Demo(_) => Stdout::Account,
         Command::Snapshot(_)
         | Command::Restore(_)
         | Command::Forget(_)

@@ -1,5 +1,5 @@
-//! An iPhone in software, for tests: the device's side of usbmuxd, lockdown, the small services and
-//! MobileBackup2, well enough that unmodified clients back it up and restore it.
+//! An iPhone in software, for tests and `devsnap demo`: the device's side of usbmuxd, lockdown, the
+//! small services and MobileBackup2, well enough that unmodified clients back it up and restore it.
 //!
 //! It shares no code with `devsnap-device`: a shared codec would hide its own mistakes. It is
 //! unkind on purpose: it cuts its bytes where it likes, changes files while they are sent, and

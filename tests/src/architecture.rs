@@ -76,7 +76,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("device", &["devsnap-engine"]),
     ("simulator", &[]),
     ("testkit", &["devsnap-engine"]),
-    ("cli", &["devsnap-engine", "devsnap-backends", "devsnap-device"]),
+    ("cli", &["devsnap-engine", "devsnap-backends", "devsnap-device", "devsnap-simulator"]),
 ];
 
 fn workspace() -> PathBuf {
@@ -177,6 +177,36 @@ fn the_simulator_depends_on_nothing_of_ours_not_even_in_its_tests() {
 
     assert!(manifest.contains("[dependencies]"), "the test no longer sees dependencies");
     assert!(ours.is_empty(), "{ours:#?}");
+}
+
+#[test]
+fn only_the_demo_of_the_command_line_depends_on_the_simulator_outside_tests() {
+    let members = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    let members = members.lines().find_map(|line| line.strip_prefix("members = [")).unwrap();
+    let members: Vec<&str> =
+        members.split('"').filter(|word| word.starts_with(char::is_alphabetic)).collect();
+    assert!(members.contains(&"cli") && members.contains(&"benches/compare"), "{members:?}");
+
+    let mut found = Vec::new();
+    for member in members {
+        let manifest = fs::read_to_string(workspace().join(member).join("Cargo.toml")).unwrap();
+        let normal = manifest.split("\n[dev-dependencies]").next().unwrap().to_owned();
+        let line = normal.lines().find(|line| line.starts_with("devsnap-simulator"));
+        found.extend(line.map(|line| (member, line.to_owned())));
+    }
+
+    let line = "devsnap-simulator = { workspace = true, optional = true }";
+    assert_eq!(found, [("cli", line.to_owned())]);
+    let cli = fs::read_to_string(workspace().join("cli/Cargo.toml")).unwrap();
+    assert_eq!(cli.matches("dep:devsnap-simulator").count(), 1);
+    assert!(cli.lines().any(|line| line.starts_with("demo = [") && line.contains("simulator")));
+    let main = workspace().join("cli/src");
+    let mut files = Vec::new();
+    rust_files(&main, &mut files);
+    for file in files.iter().filter(|file| !file.starts_with(main.join("commands/demo"))) {
+        let code = fs::read_to_string(file).unwrap();
+        assert!(!code.contains("devsnap_simulator"), "{} uses the simulator", file.display());
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs
     propagate_version = true,
     disable_help_subcommand = true,
     after_help = "First steps:\n  \
+        devsnap demo                       two days of a phone in software, kept and restored\n  \
         devsnap init                       make the repository; write its recovery key down\n  \
         devsnap snapshot ~/Documents       keep the folder as it is now\n  \
         devsnap snapshots                  what is there\n  \
@@ -82,6 +83,14 @@ pub struct Global {
 /// What devsnap can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show what devsnap does, with an iPhone in software and a repository that goes away again
+    #[cfg(feature = "demo")]
+    #[command(
+        after_help = "The phone is paired, backed up, used for a day and backed up again; both \
+        days are restored\nand compared with it byte by byte. Your repository, devices and settings \
+        are left alone.\n\nExamples:\n  devsnap demo\n  devsnap demo --dir /tmp/devsnap-demo"
+    )]
+    Demo(DemoArgs),
     /// Make a new repository and print its recovery key, once
     #[command(after_help = "Example:\n  devsnap -r /mnt/nas/devsnap init")]
     Init,
@@ -169,6 +178,15 @@ pub enum Command {
     /// Print the version
     #[command(after_help = "Example:\n  devsnap version")]
     Version,
+}
+
+/// `demo`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep it all in this folder, which must be new or empty [default: a folder that goes away]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
 }
 
 /// `snapshot`.

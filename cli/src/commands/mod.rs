@@ -3,6 +3,8 @@ mod annotate;
 mod cache;
 mod check;
 mod completions;
+#[cfg(feature = "demo")]
+mod demo;
 mod diff;
 mod dump;
 mod find;
@@ -53,6 +55,8 @@ pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure
         .hint("open with the password or the recovery key; nothing was done"));
     }
     match command {
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(session, args),
         Command::Init => init::run(session),
         Command::Snapshot(args) => snapshot::run(session, args),
         Command::Snapshots(args) => snapshots::run(session, args),
@@ -79,6 +83,8 @@ pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure
 /// What a command does that a station may not do; `None` for those that it may.
 fn beyond_a_writer_key(command: &Command) -> Option<&'static str> {
     match command {
+        #[cfg(feature = "demo")]
+        Command::Demo(_) => None,
         Command::Snapshot(_) | Command::Snapshots(_) | Command::Show(_) | Command::Stats => None,
         Command::Init | Command::Cache(_) | Command::Completions(_) => None,
         Command::Man(_) | Command::Version => None,

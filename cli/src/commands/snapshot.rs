@@ -161,7 +161,7 @@ fn identity(set: &BackupSet, host: String) -> DeviceIdentity {
 }
 
 /// The engine counts nanoseconds up from the whole second, before 1970 too.
-fn time(at: Timestamp) -> Time {
+pub(super) fn time(at: Timestamp) -> Time {
     let nanos = at.as_nanosecond();
     let below = u32::try_from(nanos.rem_euclid(1_000_000_000));
     let secs = i64::try_from(nanos.div_euclid(1_000_000_000));

@@ -6,6 +6,8 @@ mod args;
 
 mod binary;
 mod damaged;
+#[cfg(feature = "demo")]
+mod demo;
 mod forget;
 mod full_disk;
 mod golden;

@@ -38,7 +38,7 @@ fn told() -> Flags {
     let mut section = None;
     for line in REFERENCE.lines() {
         if line.starts_with('#') {
-            section = section_of(line);
+            section = section_of(line).filter(|name| is_built_in(name));
             if let Some(name) = &section {
                 assert!(flags.insert(name.clone(), BTreeSet::new()).is_none(), "twice: {name}");
             }
@@ -49,6 +49,11 @@ fn told() -> Flags {
         }
     }
     flags
+}
+
+/// The reference has all commands, a program perhaps not.
+fn is_built_in(command: &str) -> bool {
+    cfg!(feature = "demo") || command != "devsnap demo"
 }
 
 /// `devsnap snapshot` of ``### `devsnap snapshot PATH` ``.

@@ -9,10 +9,19 @@ const DAY: i64 = 86_400;
 
 type Key = (String, String);
 
+/// Whether a file's time tells that the file has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Traces {
+    /// That of every file does.
+    All,
+    /// That of one file does not.
+    OneHidden,
+}
+
 /// Changes `contents` as a day of use does: databases change some pages in place and some grow,
 /// photos come, files are changed, deleted, renamed; one is touched (another time, the same bytes),
-/// and one is changed without a trace in its time, which no incremental backup can see.
-pub(super) fn pass(contents: &mut Contents, seed: u64) {
+/// and one may be changed without a trace in its time, which no incremental backup can see.
+pub(super) fn pass(contents: &mut Contents, seed: u64, traces: Traces) {
     contents.clock += DAY;
     let mut day = Day { random: Random::split(seed, "day"), now: contents.clock };
     let databases = day.shuffled(keys(contents, |shape| shape == Shape::Database));
@@ -39,7 +48,7 @@ pub(super) fn pass(contents: &mut Contents, seed: u64) {
         }
     }
     for key in next(1) {
-        day.change(contents, &key, false);
+        day.change(contents, &key, traces == Traces::All);
     }
 }
 

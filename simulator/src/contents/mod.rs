@@ -9,6 +9,7 @@
 //! phone's state. So the truth is no second record that could be wrong: it *is* what the phone has.
 //! Bytes are nowhere: they follow from each item's `body`, and `sha256` says which they are.
 pub mod body;
+pub mod compare;
 mod day;
 mod generate;
 pub mod item;
@@ -82,7 +83,13 @@ impl Contents {
 
     /// Lets a day pass. The same seed does the same to the same phone.
     pub fn mutate(&mut self, day_seed: u64) {
-        day::pass(self, day_seed ^ self.seed);
+        day::pass(self, day_seed ^ self.seed, day::Traces::OneHidden);
+    }
+
+    /// As [`mutate`](Contents::mutate), but every change leaves its trace in a time: what the next
+    /// incremental backup holds is then what is on the phone.
+    pub fn mutate_openly(&mut self, day_seed: u64) {
+        day::pass(self, day_seed ^ self.seed, day::Traces::All);
     }
 
     /// What the phone's chance is drawn from.

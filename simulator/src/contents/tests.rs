@@ -80,6 +80,21 @@ fn a_day_changes_touches_renames_deletes_and_hides_one_change() {
 }
 
 #[test]
+fn an_open_day_hides_no_change() {
+    let before = Contents::generate(5, &SMALL);
+    let mut after = before.clone();
+
+    after.mutate_openly(1);
+
+    let hidden = after.items().filter(|item| {
+        let old = before.get(&item.domain, &item.relative_path);
+        old.is_some_and(|old| old.mtime == item.mtime && old.sha256 != item.sha256)
+    });
+    assert_eq!(hidden.count(), 0);
+    assert_ne!(before.items().count(), after.items().count());
+}
+
+#[test]
 fn points_in_time_survive_and_the_newest_is_the_state() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(Contents::open(folder.path()).unwrap_err().kind(), io::ErrorKind::NotFound);

@@ -1,6 +1,8 @@
 //! Backups over days, with the host of our own.
 use crate::compare::{blobs_of, compare, newest};
 use crate::host::{Host, Lent, Quirk};
+use devsnap_simulator::backup_files::shard_path;
+use devsnap_simulator::contents::compare as compare_sets;
 use plist::{Dictionary, Value};
 
 #[test]
@@ -29,6 +31,36 @@ fn a_full_backup_and_days_of_incremental_ones_hold_the_truth() {
         assert!(backup.sent.len() * 3 < truth.items.len(), "{} sent", backup.sent.len());
         compare(&set, None, &truth);
     }
+}
+
+#[test]
+fn one_wrong_byte_one_blob_too_few_and_one_too_many_are_seen() {
+    let lent = Lent::new(8);
+    let root = tempfile::tempdir().unwrap();
+    Host::new(root.path()).back_up(&lent);
+    let set = root.path().join(lent.udid());
+    let truth = newest(lent.path());
+    let seen = || compare_sets::compare(&set, None, &truth, &mut || true);
+    let files = truth.items.iter().filter(|item| item.sha256.is_some()).count();
+    assert_eq!(seen().unwrap().files, u64::try_from(files).unwrap());
+
+    let item = truth.items.iter().find(|item| item.size > 4 && item.sha256.is_some()).unwrap();
+    let blob = set.join(shard_path(&item.file_id()));
+    let right = std::fs::read(&blob).unwrap();
+    let mut wrong = right.clone();
+    wrong[2] ^= 1;
+    std::fs::write(&blob, wrong).unwrap();
+    let difference = seen().unwrap_err();
+    assert!(difference.0.contains(&format!("{:?}", item.relative_path)), "{difference}");
+
+    std::fs::remove_file(&blob).unwrap();
+    assert!(seen().unwrap_err().0.contains("cannot be read"));
+    std::fs::write(&blob, right).unwrap();
+    std::fs::write(set.join("00/0000"), "?").unwrap();
+    assert_eq!(seen().unwrap_err().0, "the blob 0000 has no row");
+    std::fs::remove_file(set.join("00/0000")).unwrap();
+    assert!(seen().is_ok());
+    assert!(compare_sets::compare(&set, None, &truth, &mut || false).is_err(), "it was stopped");
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Args {
         let mut steps = once.to_vec();
         if self.days > 0 {
             steps.extend((0..self.days).map(|_| Step::Later));
-            steps.extend([Step::Forget, Step::Prune, Step::CheckLeft]);
+            steps.extend([Step::Forget, Step::Prune, Step::PruneAll, Step::CheckLeft]);
         }
         steps
     }
@@ -78,7 +78,7 @@ mod tests {
 
         let few =
             Args::parse_from(["devsnap-compare", "work", "--only-days", "--days", "3"]).steps();
-        assert_eq!((few.len(), few[0], few[1]), (7, Step::First, Step::Later));
+        assert_eq!((few.len(), few[0], few[1]), (8, Step::First, Step::Later));
         let none = Args::parse_from(["devsnap-compare", "work", "--days", "0"]).steps();
         assert_eq!(none, Step::ONCE);
     }

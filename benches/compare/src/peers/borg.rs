@@ -51,7 +51,8 @@ impl Peer for Borg {
             Step::Check => command.arg("check"),
             Step::CheckData | Step::CheckLeft => command.args(["check", "--verify-data"]),
             Step::Forget => command.args(["prune", "--keep-last"]).arg(site.keep.to_string()),
-            Step::Prune => command.args(["compact", "--threshold", "0"]),
+            Step::Prune => command.arg("compact"),
+            Step::PruneAll => command.args(["compact", "--threshold", "0"]),
         };
         command
     }

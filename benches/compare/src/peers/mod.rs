@@ -39,15 +39,17 @@ pub(crate) enum Step {
     Later,
     /// Forgetting the older half of the snapshots.
     Forget,
-    /// Freeing what only they needed.
+    /// Freeing what only they needed, as far as each program thinks worth it.
     Prune,
+    /// Freeing the rest of it.
+    PruneAll,
     /// A check of what is left, reading all.
     CheckLeft,
 }
 
 impl Step {
     /// All of them, for tables.
-    pub(crate) const ALL: [Step; 11] = [
+    pub(crate) const ALL: [Step; 12] = [
         Step::First,
         Step::Unchanged,
         Step::Changed,
@@ -58,6 +60,7 @@ impl Step {
         Step::Later,
         Step::Forget,
         Step::Prune,
+        Step::PruneAll,
         Step::CheckLeft,
     ];
 
@@ -78,7 +81,8 @@ impl Step {
             Step::CheckData => "check, reading all data",
             Step::Later => "snapshot after each further day of use",
             Step::Forget => "forget the older half of the snapshots",
-            Step::Prune => "prune, leaving nothing unused",
+            Step::Prune => "prune (each program's default; 5 % may stay unused)",
+            Step::PruneAll => "prune, leaving nothing unused",
             Step::CheckLeft => "check of what is left, reading all data",
         }
     }
@@ -134,9 +138,9 @@ pub(crate) trait Peer {
     fn restore(&self, command: &mut Command, site: &Site) {
         command.args(["restore", "latest", "--target"]).arg(&site.target);
     }
-    /// Has `command` free all that no snapshot needs, at once.
+    /// Has `command` free what no snapshot needs, at once.
     fn prune(&self, command: &mut Command) {
-        command.args(["prune", "--max-unused", "0%"]);
+        command.arg("prune");
     }
     /// Takes a step; unless a program does otherwise, with restic's words, which most share.
     fn command(&self, step: Step, site: &Site) -> Command {
@@ -159,6 +163,10 @@ pub(crate) trait Peer {
                 command.args(["forget", "--keep-last"]).arg(site.keep.to_string());
             }
             Step::Prune => self.prune(&mut command),
+            Step::PruneAll => {
+                self.prune(&mut command);
+                command.args(["--max-unused", "0%"]);
+            }
         }
         command
     }

@@ -32,6 +32,6 @@ impl Peer for Rustic {
     }
     fn prune(&self, command: &mut Command) {
         // Else it only marks packs, and a prune a day later deletes them.
-        command.args(["prune", "--instant-delete", "--max-unused", "0%"]);
+        command.args(["prune", "--instant-delete"]);
     }
 }

@@ -43,6 +43,8 @@ fn stdout_of(command: &Command) -> Stdout {
     match command {
         Command::Dump(_) | Command::Completions(_) | Command::Man(_) => Stdout::Bytes,
         Command::Snapshot(_)
+        | Command::Pair(_)
+        | Command::Unpair(_)
         | Command::Restore(_)
         | Command::Forget(_)
         | Command::Check(_)

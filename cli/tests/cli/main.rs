@@ -9,6 +9,7 @@ mod forget;
 mod golden;
 mod keys;
 mod kill;
+mod phones;
 mod program;
 mod reference;
 mod s3;

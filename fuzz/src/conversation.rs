@@ -31,7 +31,8 @@ pub fn backup_path(data: &[u8]) {
 
 pub(crate) fn backup_path_seeds() -> Vec<Vec<u8>> {
     let inner = ["", "/Snapshot", "/Status.plist", "/3d", "-20261127-101500"];
-    let mut seeds: Vec<_> = inner.iter().map(|inner| format!("{UDID}{inner}").into_bytes()).collect();
+    let mut seeds: Vec<_> =
+        inner.iter().map(|inner| format!("{UDID}{inner}").into_bytes()).collect();
     seeds.push(format!("{UDID}/Snapshot/3d/{BLOB}").into_bytes());
     seeds
 }

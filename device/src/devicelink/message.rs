@@ -400,10 +400,10 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_the_list_it_is_read_without_harm(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(value) = decode_body(body, &PlistLimits::DEVICELINK) {
-                if let Ok(message) = Message::decode(value) {
-                    prop_assert!(!message.name().is_empty());
-                }
+            if let Ok(value) = decode_body(body, &PlistLimits::DEVICELINK)
+                && let Ok(message) = Message::decode(value)
+            {
+                prop_assert!(!message.name().is_empty());
             }
         }
     }

@@ -214,11 +214,10 @@ mod tests {
         far.write_all(&frame(&Value::Dictionary(message), Encoding::Xml)).unwrap();
         drop(far);
         // The stream has ended, so the thread ends by itself when it has read the message.
-        observer.thread.as_ref().map(|thread| {
-            while !thread.is_finished() {
-                std::thread::yield_now()
-            }
-        });
+        let thread = observer.thread.as_ref().unwrap();
+        while !thread.is_finished() {
+            std::thread::yield_now();
+        }
         let interrupt = Interrupt::new();
         let waited = wait(&signals, &interrupt).waited(Duration::ZERO).unwrap_err();
         assert_eq!(waited.kind(), DeviceErrorKind::Cancelled);

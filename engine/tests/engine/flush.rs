@@ -31,7 +31,8 @@ impl Source for Flushing<'_> {
             let awaiting =
                 Awaiting { content: Some(stream.finish().map_err(failed)?), ..Awaiting::default() };
             let node = Box::new(Node::new(NodeKind::File, 0o600));
-            let path = TreePath::from_slashed(format!("f{number}").as_bytes()).unwrap();
+            let path = TreePath::from_slashed(format!("f{number}").as_bytes())
+                .expect("because it is a plain name");
             let edit = Edit::Put { node, awaiting };
             edits.push(&path, &edit).map_err(|e| SourceError(e.into()))?;
             let flushed = run.contents.flush();

@@ -206,6 +206,7 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
+    use std::thread::JoinHandle;
 
     fn answer(number: u64, operation: u64, body: &[u8]) -> Vec<u8> {
         let len = (HEADER_LEN + body.len()) as u64;
@@ -217,8 +218,11 @@ mod tests {
         packet
     }
 
+    /// An operation and what follows the header.
+    type Packet = (u64, Vec<u8>);
+
     /// Answers each request with the next of `answers`; hands back what was asked.
-    fn device(answers: Vec<(u64, Vec<u8>)>) -> (Afc, std::thread::JoinHandle<Vec<(u64, Vec<u8>)>>) {
+    fn device(answers: Vec<Packet>) -> (Afc, JoinHandle<Vec<Packet>>) {
         let (near, mut far) = UnixStream::pair().unwrap();
         let serving = std::thread::spawn(move || {
             let mut asked = Vec::new();
@@ -237,7 +241,7 @@ mod tests {
         (Afc::over(Box::new(near)).unwrap(), serving)
     }
 
-    fn status(code: u64) -> (u64, Vec<u8>) {
+    fn status(code: u64) -> Packet {
         (0x01, code.to_le_bytes().to_vec())
     }
 

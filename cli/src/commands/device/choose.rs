@@ -108,7 +108,7 @@ pub(super) fn find(
             Err(failure) if failure.code() == ExitCode::NoDevice => failure,
             found => return found,
         };
-        if !until.is_some_and(|until| Instant::now() < until) {
+        if until.is_none_or(|until| Instant::now() >= until) {
             return Err(missing);
         }
         if !is_said {

@@ -1,6 +1,7 @@
 //! From what a crate reports to what a person reads: one line, what to do, and the exit code.
+mod device;
+
 use devsnap_backends::OpenError;
-use devsnap_device::{DeviceError, DeviceErrorKind};
 use devsnap_engine::backend::BackendErrorKind;
 use devsnap_engine::error::{Error, ErrorKind};
 use devsnap_engine::snapshot::SelectError;
@@ -8,6 +9,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use crate::report::escaped;
+pub use device::device_kind;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +27,14 @@ pub enum ExitCode {
     NoRepository = 10,
     /// Neither password nor recovery key opens the repository.
     WrongPassword = 12,
-    /// The storage or this computer's disk is full.
+    /// The storage, this computer's disk or a device is full.
     NoSpace = 20,
+    /// No such device is attached, or it does not trust this computer.
+    NoDevice = 21,
+    /// The device is locked, or nobody entered its passcode.
+    Locked = 22,
+    /// The device's management, its settings or its state forbid it.
+    Refused = 24,
     /// Stored data is damaged.
     Damaged = 26,
     /// The person stopped it.
@@ -44,6 +52,9 @@ impl ExitCode {
             ExitCode::NoRepository => "no-repository",
             ExitCode::WrongPassword => "wrong-password",
             ExitCode::NoSpace => "no-space",
+            ExitCode::NoDevice => "no-device",
+            ExitCode::Locked => "locked",
+            ExitCode::Refused => "refused",
             ExitCode::Damaged => "damaged",
             ExitCode::Interrupted => "interrupted",
         }
@@ -80,6 +91,13 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
+        self
+    }
+
+    /// Says which of several it is about.
+    #[must_use]
+    pub fn of(mut self, which: &str) -> Self {
+        self.message = format!("{}: {}", escaped(which), self.message);
         self
     }
 
@@ -152,6 +170,9 @@ fn acting_kind(error: &Error) -> ErrorKind {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        if let Some(of_device) = device::in_error(&error) {
+            return of_device;
+        }
         let kind = acting_kind(&error);
         let failure = Failure::new(code_of(kind), with_causes(&error));
         match advice_of(kind) {
@@ -214,23 +235,6 @@ impl From<OpenError> for Failure {
             }
             OpenError::Settings(_) => Failure::usage(line),
             _ => Failure::new(ExitCode::Failed, line),
-        }
-    }
-}
-
-impl From<DeviceError> for Failure {
-    fn from(error: DeviceError) -> Self {
-        let failure = Failure::new(ExitCode::Failed, with_causes(&error));
-        match error.kind() {
-            DeviceErrorKind::UnfinishedBackupSet => failure.hint(
-                "let the backup finish and try again, or take it as it is with --allow-unfinished",
-            ),
-            DeviceErrorKind::BadBackupSet => failure
-                .hint("make the backup again, or keep the files as they are with --as-folder"),
-            DeviceErrorKind::Unreadable => {
-                failure.hint("check permissions; on macOS the terminal needs \"Full Disk Access\"")
-            }
-            _ => failure,
         }
     }
 }
@@ -323,6 +327,9 @@ mod tests {
             ExitCode::NoRepository,
             ExitCode::WrongPassword,
             ExitCode::NoSpace,
+            ExitCode::NoDevice,
+            ExitCode::Locked,
+            ExitCode::Refused,
             ExitCode::Damaged,
             ExitCode::Interrupted,
         ] {

@@ -45,6 +45,8 @@ fn stdout_of(command: &Command) -> Stdout {
         #[cfg(feature = "demo")]
         Command::Demo(_) => Stdout::Account,
         Command::Snapshot(_)
+        | Command::Pair(_)
+        | Command::Unpair(_)
         | Command::Restore(_)
         | Command::Forget(_)
         | Command::Check(_)

@@ -2,6 +2,7 @@
 //! of the engine, and nothing else.
 //!
 //! `docs/cli.md` describes the same, and `tests/reference.rs` holds the two against each other.
+mod device;
 mod keeping;
 mod keys;
 
@@ -9,6 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use device::{
+    DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, SnapshotDeviceArgs,
+};
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
 pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs, WriterCommand};
 
@@ -22,6 +26,7 @@ pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs
     after_help = "First steps:\n  \
         devsnap demo                       two days of a phone in software, kept and restored\n  \
         devsnap init                       make the repository; write its recovery key down\n  \
+        devsnap snapshot                   back the attached iPhone up\n  \
         devsnap snapshot ~/Documents       keep the folder as it is now\n  \
         devsnap snapshots                  what is there\n  \
         devsnap restore latest --target /tmp/back\n\n\
@@ -94,15 +99,32 @@ pub enum Command {
     /// Make a new repository and print its recovery key, once
     #[command(after_help = "Example:\n  devsnap -r /mnt/nas/devsnap init")]
     Init,
-    /// Keep a folder, or an iPhone backup folder, as it is now
+    /// Back up the attached iPhone or iPad, or keep a folder as it is now
     #[command(
         visible_alias = "backup",
-        after_help = "A folder written by Finder, iTunes or idevicebackup2 is recognised as the \
+        after_help = "Without PATH the device that is attached is backed up straight into the \
+            repository. A folder written by Finder, iTunes or idevicebackup2 is recognised as the \
             backup of its device.\n\nExamples:\n  \
+            devsnap snapshot --wait 10m\n  \
+            devsnap snapshot -d \"Anna's iPhone\" --tag before-update\n  \
             devsnap snapshot ~/Documents --tag before-update --exclude '*.tmp'\n  \
             devsnap snapshot ~/Library/Application\\ Support/MobileSync/Backup/00008030-001A2B3C4D5E6F78"
     )]
     Snapshot(SnapshotArgs),
+    /// List the devices that are attached
+    #[command(after_help = "Example:\n  devsnap devices --watch")]
+    Devices(DevicesArgs),
+    /// Have a device trust this computer
+    #[command(after_help = "Somebody must tap \"Trust\" on the device and enter its \
+        passcode.\n\nExamples:\n  devsnap pair --wait 5m\n  \
+        devsnap pair -d \"Anna's iPhone\" --export-record anna.plist")]
+    Pair(PairArgs),
+    /// End the trust between a device and this computer
+    #[command(after_help = "Example:\n  devsnap unpair -d \"Anna's iPhone\"")]
+    Unpair(DeviceChoice),
+    /// What a device says of itself
+    #[command(subcommand, after_help = "Example:\n  devsnap device info --redact")]
+    Device(DeviceCommand),
     /// List the snapshots, oldest first
     #[command(after_help = "Example:\n  devsnap snapshots --tag before-update")]
     Snapshots(SnapshotsArgs),
@@ -192,27 +214,33 @@ pub struct DemoArgs {
 /// `snapshot`.
 #[derive(Debug, Args)]
 pub struct SnapshotArgs {
-    /// The folder
+    /// The folder [default: the device that is attached]
     #[arg(value_name = "PATH", value_hint = ValueHint::DirPath)]
-    pub path: PathBuf,
+    #[arg(conflicts_with_all = [
+        "device", "all", "full", "parent", "wait", "max_size", "ignore_space"
+    ])]
+    pub path: Option<PathBuf>,
     /// Give the snapshot this word to find it by; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
     /// Name this computer so in the snapshot [default: its own name]
     #[arg(long, value_name = "NAME")]
     pub host: Option<String>,
-    /// Leave out what matches, with all below it; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    /// Leave out of a folder what matches, with all below it; may be repeated
+    #[arg(long, value_name = "GLOB", requires = "path")]
     pub exclude: Vec<String>,
-    /// Read and count, store nothing
-    #[arg(long)]
+    /// Read and count a folder, store nothing
+    #[arg(long, requires = "path")]
     pub dry_run: bool,
     /// Take an iPhone backup folder even if its last backup did not finish
-    #[arg(long, conflicts_with = "as_folder")]
+    #[arg(long, requires = "path", conflicts_with = "as_folder")]
     pub allow_unfinished: bool,
     /// Take an iPhone backup folder as a plain folder, with no device's name on it
-    #[arg(long)]
+    #[arg(long, requires = "path")]
     pub as_folder: bool,
+    /// How a device is backed up.
+    #[command(flatten)]
+    pub phone: SnapshotDeviceArgs,
 }
 
 /// `snapshots`.

@@ -212,7 +212,7 @@ fn changed(
 }
 
 /// A file that only its owner reads, and that was not there.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -223,7 +223,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-fn unwritten(path: &Path, error: &io::Error) -> Failure {
+pub(super) fn unwritten(path: &Path, error: &io::Error) -> Failure {
     let shown = path.display();
     match error.kind() {
         io::ErrorKind::AlreadyExists => {

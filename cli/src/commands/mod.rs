@@ -5,6 +5,7 @@ mod check;
 mod completions;
 #[cfg(feature = "demo")]
 mod demo;
+mod device;
 mod diff;
 mod dump;
 mod find;
@@ -24,7 +25,7 @@ mod snapshots;
 mod stats;
 mod version;
 
-use crate::args::{Command, Global};
+use crate::args::{Command, DeviceCommand, Global};
 use crate::failure::{ExitCode, Failure};
 use crate::password::{Secret, Sources};
 use crate::report::Report;
@@ -59,6 +60,10 @@ pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure
         Command::Demo(args) => demo::run(session, args),
         Command::Init => init::run(session),
         Command::Snapshot(args) => snapshot::run(session, args),
+        Command::Devices(args) => device::list(session, args),
+        Command::Pair(args) => device::pair(session, args),
+        Command::Unpair(choice) => device::unpair(session, choice),
+        Command::Device(DeviceCommand::Info(args)) => device::info(session, args),
         Command::Snapshots(args) => snapshots::run(session, args),
         Command::Show(args) => show::run(session, args),
         Command::Ls(args) => ls::run(session, args),
@@ -86,6 +91,8 @@ fn beyond_a_writer_key(command: &Command) -> Option<&'static str> {
         #[cfg(feature = "demo")]
         Command::Demo(_) => None,
         Command::Snapshot(_) | Command::Snapshots(_) | Command::Show(_) | Command::Stats => None,
+        // Of the repository they need nothing.
+        Command::Devices(_) | Command::Pair(_) | Command::Unpair(_) | Command::Device(_) => None,
         Command::Init | Command::Cache(_) | Command::Completions(_) => None,
         Command::Man(_) | Command::Version => None,
         Command::Restore(_) => Some("bringing anything back"),

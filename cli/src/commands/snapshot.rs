@@ -1,5 +1,7 @@
-//! `devsnap snapshot`: keeps a folder, or a device's backup folder, as it is now.
+//! `devsnap snapshot`: keeps a folder, or a device's backup folder, as it is now; without a path, a
+//! device itself.
 use super::Session;
+use super::device;
 use super::set_source::SetSource;
 use crate::args::SnapshotArgs;
 use crate::failure::{ExitCode, Failure};
@@ -16,20 +18,25 @@ use devsnap_engine::snapshot::{DeviceIdentity, Origin};
 use devsnap_engine::source::Source;
 use globset::GlobSet;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode, Failure> {
+    let Some(path) = &args.path else { return device::snapshot(session, args) };
     let exclude = patterns::compile(&args.exclude)?;
-    let folder = existing_folder(&args.path)?;
+    let folder = existing_folder(path)?;
     let set = if args.as_folder { None } else { BackupSet::recognise(&folder)? };
     if let Some(set) = &set {
         announce(session, set, args.allow_unfinished)?;
     }
-    let options = options(session, args, &folder, set.as_ref());
+    let origin = match &set {
+        Some(set) => Origin::Device(identity(set, host(args))),
+        None => Origin::Folder { host: host(args), path: folder.as_os_str().as_bytes().to_vec() },
+    };
+    let options = options(session, args, origin);
     let mut folder_options = folder_options(set.as_ref(), exclude)?;
 
     let repository = session.open_repository()?;
@@ -48,11 +55,27 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
     };
     drop(watch);
 
+    let stored = if args.dry_run { Stored::No } else { Stored::Yes };
+    tell(session, &made, stored, || json!({ "changed_meanwhile": is_torn }))
+}
+
+/// Whether a run stored what it made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stored {
+    Yes,
+    /// It was a dry run.
+    No,
+}
+
+/// Says what a run made, to programs with what else `more` holds; the exit code.
+pub(super) fn tell(
+    session: &Session<'_>,
+    made: &BackupReport,
+    stored: Stored,
+    more: impl FnOnce() -> Value,
+) -> Result<ExitCode, Failure> {
     session.report.faults(made.faults.kept(), made.faults.total());
-    session.report.summary(
-        || for_programs(&made, args.dry_run, is_torn),
-        || for_people(&made, args.dry_run),
-    )?;
+    session.report.summary(|| for_programs(made, stored, more()), || for_people(made, stored))?;
     let whole = made.named.snapshot.is_complete() && made.faults.total() == 0;
     Ok(if whole { ExitCode::Done } else { ExitCode::Incomplete })
 }
@@ -118,18 +141,8 @@ fn folder_options(set: Option<&BackupSet>, exclude: GlobSet) -> Result<FolderOpt
     Ok(FolderOptions { prefix, exclude, not_into: Vec::new() })
 }
 
-fn options(
-    session: &Session<'_>,
-    args: &SnapshotArgs,
-    folder: &Path,
-    set: Option<&BackupSet>,
-) -> BackupOptions {
+pub(super) fn options(session: &Session<'_>, args: &SnapshotArgs, origin: Origin) -> BackupOptions {
     let now = Timestamp::now();
-    let host = args.host.clone().unwrap_or_else(this_computer);
-    let origin = match set {
-        Some(set) => Origin::Device(identity(set, host)),
-        None => Origin::Folder { host, path: folder.as_os_str().as_bytes().to_vec() },
-    };
     BackupOptions {
         origin,
         tags: args.tags.clone(),
@@ -138,6 +151,11 @@ fn options(
         program: format!("devsnap {}", env!("CARGO_PKG_VERSION")),
         dry_run: args.dry_run,
     }
+}
+
+/// The name of this computer in the snapshot.
+pub(super) fn host(args: &SnapshotArgs) -> String {
+    args.host.clone().unwrap_or_else(this_computer)
 }
 
 fn this_computer() -> String {
@@ -171,7 +189,8 @@ pub(super) fn time(at: Timestamp) -> Time {
     }
 }
 
-fn for_programs(made: &BackupReport, dry_run: bool, is_torn: bool) -> Value {
+fn for_programs(made: &BackupReport, stored: Stored, more: Value) -> Value {
+    let dry_run = stored == Stored::No;
     let mut line = json::snapshot(&made.named);
     line.insert("message_type".to_owned(), "summary".into());
     if let Some(id) = line.remove("id").filter(|_| !dry_run) {
@@ -181,26 +200,33 @@ fn for_programs(made: &BackupReport, dry_run: bool, is_torn: bool) -> Value {
         line.remove("short_id");
     }
     line.insert("faults".to_owned(), made.faults.total().into());
-    line.insert("changed_meanwhile".to_owned(), is_torn.into());
     line.insert("dry_run".to_owned(), dry_run.into());
+    if let Value::Object(more) = more {
+        line.extend(more);
+    }
     line.into()
 }
 
-fn for_people(made: &BackupReport, dry_run: bool) -> String {
+fn for_people(made: &BackupReport, stored: Stored) -> String {
     let snapshot = &made.named.snapshot;
     let totals = &snapshot.totals;
-    let name = match dry_run {
-        true => "Dry run, nothing is stored".to_owned(),
-        false => format!("Snapshot {}", made.named.id.short()),
+    let name = match stored {
+        Stored::No => "Dry run, nothing is stored".to_owned(),
+        Stored::Yes => format!("Snapshot {}", made.named.id.short()),
     };
     let encrypted = match &snapshot.origin {
         Origin::Device(device) if device.encrypted => ", encrypted",
         Origin::Device(_) => ", not encrypted",
         Origin::Folder { .. } => "",
     };
+    let full = match &snapshot.origin {
+        Origin::Device(device) if device.full => ", full",
+        Origin::Device(_) => ", incremental",
+        Origin::Folder { .. } => "",
+    };
     let (paths, bytes) = snapshot.root.map_or((0, 0), |root| (root.entries, root.size_bytes));
     format!(
-        "{name}  {}{encrypted}\n  \
+        "{name}  {}{encrypted}{full}\n  \
          {paths} paths, {}: {} new, {} changed, {} removed\n  \
          read {}, new to the repository {}, stored {} in {}\n  {}",
         what(&snapshot.origin),

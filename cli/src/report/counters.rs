@@ -1,4 +1,5 @@
 //! What is done and what is ahead, counted by the working threads and read by whoever shows it.
+use devsnap_device::watch::Stage;
 use devsnap_engine::progress::Phase;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -15,21 +16,51 @@ pub(super) struct Counters {
     faults: AtomicU64,
     /// The totals are whole.
     is_all_expected: AtomicBool,
-    stage: Mutex<Option<Stage>>,
+    current: Mutex<Option<Current>>,
+    /// The device's own estimate, once it has told one.
+    percent: Mutex<Option<Percent>>,
 }
 
-/// The phase that runs, since when, and what was done before it.
+/// The step that runs, since when, and what was done before it.
 #[derive(Clone, Copy)]
-struct Stage {
-    phase: Phase,
+struct Current {
+    step: Step,
     since: Instant,
     bytes_before: u64,
+}
+
+/// What is going on, in the engine or between the device and us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Engine(Phase),
+    Device(Stage),
+}
+
+/// A device's estimate of how far it is, in tenths of a percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Percent(u16);
+
+impl Percent {
+    /// `None` for what is no share.
+    fn of(percent: f64) -> Option<Percent> {
+        let tenths = (0..=1000).rev().find(|tenths| f64::from(*tenths) <= percent * 10.0 + 0.5)?;
+        Some(Percent(tenths))
+    }
+    pub(super) fn whole(self) -> u16 {
+        self.0 / 10
+    }
+    pub(super) fn value(self) -> f64 {
+        f64::from(self.0) / 10.0
+    }
 }
 
 /// The counts at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
-    pub(super) phase: Phase,
+    pub(super) step: Step,
+    /// How long it has been going on, in seconds; only told of a device.
+    pub(super) step_secs: u64,
+    pub(super) percent_device: Option<Percent>,
     pub(super) files_done: u64,
     /// 0 when unknown.
     pub(super) files_total: u64,
@@ -44,9 +75,30 @@ pub(super) struct Counts {
 
 impl Counters {
     pub(super) fn enter(&self, phase: Phase) {
+        self.go_to(Step::Engine(phase));
+    }
+    /// Whether this is news: a stage may be told again, and after the first files a sheet that goes
+    /// away does not mean that the device is preparing.
+    pub(super) fn enter_stage(&self, stage: Stage) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).map(|c| c.step);
+        let is_under_way = matches!(
+            current,
+            Some(Step::Device(Stage::Receiving | Stage::Moving | Stage::Finishing))
+        );
+        let is_news =
+            current != Some(Step::Device(stage)) && !(stage == Stage::Preparing && is_under_way);
+        if is_news {
+            self.go_to(Step::Device(stage));
+        }
+        is_news
+    }
+    fn go_to(&self, step: Step) {
         let bytes_before = self.bytes_done.load(Relaxed);
-        let stage = Stage { phase, since: Instant::now(), bytes_before };
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
+        let current = Current { step, since: Instant::now(), bytes_before };
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(current);
+    }
+    pub(super) fn percent(&self, percent: f64) {
+        *self.percent.lock().unwrap_or_else(PoisonError::into_inner) = Percent::of(percent);
     }
     pub(super) fn expect(&self, files: u64, bytes: u64) {
         self.files_total.fetch_add(files, Relaxed);
@@ -68,22 +120,28 @@ impl Counters {
 
     /// The counts now; `None` before the first phase.
     pub(super) fn now(&self) -> Option<Counts> {
-        let stage = (*self.stage.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let current = (*self.current.lock().unwrap_or_else(PoisonError::into_inner))?;
         let bytes_done = self.bytes_done.load(Relaxed);
         let total = |total: &AtomicU64| match self.is_all_expected.load(Relaxed) {
             true => total.load(Relaxed),
             false => 0,
         };
-        let in_phase = bytes_done.saturating_sub(stage.bytes_before);
+        let in_step = bytes_done.saturating_sub(current.bytes_before);
+        let step_secs = match current.step {
+            Step::Device(_) => current.since.elapsed().as_secs(),
+            Step::Engine(_) => 0,
+        };
         Some(Counts {
-            phase: stage.phase,
+            step: current.step,
+            step_secs,
+            percent_device: *self.percent.lock().unwrap_or_else(PoisonError::into_inner),
             files_done: self.files_done.load(Relaxed),
             files_total: total(&self.files_total),
             bytes_done,
             bytes_total: total(&self.bytes_total),
             bytes_stored: self.bytes_stored.load(Relaxed),
             faults: self.faults.load(Relaxed),
-            rate: per_second(in_phase, stage.since.elapsed()),
+            rate: per_second(in_step, current.since.elapsed()),
         })
     }
 }
@@ -111,16 +169,17 @@ impl Counts {
 
     /// The phase's word in JSON.
     pub(super) fn phase_word(&self) -> &'static str {
-        match self.phase {
-            Phase::Opening => "opening",
-            Phase::Scanning => "scanning",
-            Phase::Reading => "reading",
-            Phase::Finishing => "finishing",
-            Phase::Comparing => "comparing",
-            Phase::Restoring => "restoring",
-            Phase::CheckingStructure => "checking-structure",
-            Phase::CheckingData => "checking-data",
-            _ => "working",
+        match self.step {
+            Step::Engine(Phase::Opening) => "opening",
+            Step::Engine(Phase::Scanning) => "scanning",
+            Step::Engine(Phase::Reading) => "reading",
+            Step::Engine(Phase::Finishing) => "finishing",
+            Step::Engine(Phase::Comparing) => "comparing",
+            Step::Engine(Phase::Restoring) => "restoring",
+            Step::Engine(Phase::CheckingStructure) => "checking-structure",
+            Step::Engine(Phase::CheckingData) => "checking-data",
+            Step::Engine(_) => "working",
+            Step::Device(stage) => stage.word(),
         }
     }
 }
@@ -132,7 +191,9 @@ mod tests {
     #[test]
     fn what_is_left_is_told_from_the_rate_and_never_guessed() {
         let counts = Counts {
-            phase: Phase::Reading,
+            step: Step::Engine(Phase::Reading),
+            step_secs: 0,
+            percent_device: None,
             files_done: 1,
             files_total: 2,
             bytes_done: 250,
@@ -147,6 +208,25 @@ mod tests {
         let outgrown = Counts { bytes_done: 1001, ..counts };
         assert_eq!((outgrown.eta_secs(), outgrown.percent()), (None, Some(100)));
         assert_eq!(Counts { rate: 0, ..counts }.eta_secs(), None);
+    }
+
+    #[test]
+    fn a_devices_stages_follow_each_other_and_its_percentage_is_a_share() {
+        let counters = Counters::default();
+        counters.enter(Phase::Reading);
+        assert!(counters.enter_stage(Stage::WaitingForPasscode));
+        assert!(!counters.enter_stage(Stage::WaitingForPasscode));
+        assert!(counters.enter_stage(Stage::Preparing) && counters.enter_stage(Stage::Receiving));
+        assert!(!counters.enter_stage(Stage::Preparing), "files come already");
+        assert_eq!(counters.now().unwrap().phase_word(), "receiving");
+        for (said, shown) in [(43.21, Some(43.2)), (0.0, Some(0.0)), (250.0, Some(100.0))] {
+            counters.percent(said);
+            assert_eq!(counters.now().unwrap().percent_device.map(Percent::value), shown);
+        }
+        for said in [f64::NAN, f64::NEG_INFINITY, -3.0] {
+            counters.percent(said);
+            assert_eq!(counters.now().unwrap().percent_device, None);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The lines of `--json`, as `docs/cli.md` promises them: times RFC 3339 in UTC, sizes in bytes.
 use super::JsonSink;
-use super::counters::{Counters, Counts};
+use super::counters::{Counters, Counts, Percent};
 use super::text::{escaped_bytes, timestamp};
 use crate::failure::Failure;
 use devsnap_engine::id::hex;
@@ -174,8 +174,8 @@ pub fn kind_word(kind: NodeKind) -> &'static str {
     }
 }
 
-fn status(counts: &Counts) -> Value {
-    json!({
+fn status(counts: &Counts, udid: Option<&str>) -> Value {
+    let mut line = json!({
         "message_type": "status",
         "phase": counts.phase_word(),
         "files_done": counts.files_done,
@@ -186,7 +186,14 @@ fn status(counts: &Counts) -> Value {
         "rate": counts.rate,
         "eta_seconds": counts.eta_secs(),
         "faults": counts.faults,
-    })
+    });
+    if let (Some(udid), Value::Object(fields)) = (udid, &mut line) {
+        fields.insert("udid".to_owned(), udid.into());
+        fields.insert("phase_seconds".to_owned(), counts.step_secs.into());
+        let percent = counts.percent_device.map(Percent::value);
+        fields.insert("percent_device".to_owned(), percent.into());
+    }
+    line
 }
 
 /// A thread that says five times a second how far the work is, while something changes.
@@ -196,7 +203,12 @@ pub(super) struct StatusLines {
 }
 
 impl StatusLines {
-    pub(super) fn start(counters: Arc<Counters>, sink: JsonSink) -> StatusLines {
+    /// `udid` is that of the device that is watched, if any.
+    pub(super) fn start(
+        counters: Arc<Counters>,
+        udid: Option<String>,
+        sink: JsonSink,
+    ) -> StatusLines {
         let (stop, stopped) = channel();
         let thread = std::thread::spawn(move || {
             let mut last = None;
@@ -204,7 +216,7 @@ impl StatusLines {
             {
                 let now = counters.now();
                 if let Some(counts) = now.filter(|_| now != last)
-                    && sink.write(&status(&counts), true).is_err()
+                    && sink.write(&status(&counts, udid.as_deref()), true).is_err()
                 {
                     return;
                 }

@@ -7,8 +7,9 @@ pub mod text;
 
 use crate::args::Global;
 use crate::failure::Failure;
-use bar::Bar;
+use bar::{Bar, call_for};
 use counters::Counters;
+use devsnap_device::watch::{DeviceWatch, Stage};
 use devsnap_engine::progress::{Fault, Phase, Progress};
 use json::StatusLines;
 use serde_json::{Value, json};
@@ -159,6 +160,20 @@ impl Report {
         }
     }
 
+    /// Asks a person to do something on a device, at once.
+    fn call(&self, device: &Watched, kind: &str, deed: &str) {
+        let sentence = format!("{deed} {}", device.name);
+        let line = || {
+            json!({
+                "message_type": "prompt",
+                "kind": kind,
+                "text": escaped(&sentence),
+                "udid": device.udid,
+            })
+        };
+        self.aside(line, || format!(">>> {}", escaped(&sentence)));
+    }
+
     /// Says why it ends early; where standard output cannot be written, on standard error.
     pub fn fail(&self, failure: &Failure) {
         if failure.is_silent() {
@@ -179,14 +194,25 @@ impl Report {
 
     /// Watches long work until it is dropped.
     pub fn watch(&self) -> Watch {
+        self.watch_one(Watched::default())
+    }
+
+    /// Watches a session with a device until it is dropped.
+    pub fn watch_device(&self, udid: &str, name: &str) -> Watch {
+        let name = if name.is_empty() { udid } else { name };
+        self.watch_one(Watched { udid: Some(udid.to_owned()), name: name.to_owned() })
+    }
+
+    fn watch_one(&self, device: Watched) -> Watch {
         let counters = Arc::new(Counters::default());
         let (mut bar, mut lines) = (None, None);
         if self.progress && self.json {
-            lines = Some(StatusLines::start(Arc::clone(&counters), self.json_sink()));
+            let sink = self.json_sink();
+            lines = Some(StatusLines::start(Arc::clone(&counters), device.udid.clone(), sink));
         } else if self.progress && self.stderr_is_terminal {
-            bar = Some(Bar::start(Arc::clone(&counters)));
+            bar = Some(Bar::start(Arc::clone(&counters), escaped(&device.name)));
         }
-        Watch { report: self.clone(), counters, bar, lines }
+        Watch { report: self.clone(), counters, device, bar, lines }
     }
 
     /// Hands standard output over for bytes.
@@ -277,10 +303,18 @@ fn lock<T: ?Sized>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The device that is watched, if any.
+#[derive(Debug, Default)]
+struct Watched {
+    udid: Option<String>,
+    name: String,
+}
+
 /// Long work being watched; the bar goes when it is dropped.
 pub struct Watch {
     report: Report,
     counters: Arc<Counters>,
+    device: Watched,
     bar: Option<Bar>,
     lines: Option<StatusLines>,
 }
@@ -308,9 +342,33 @@ impl Progress for Watch {
         self.counters.fault();
     }
     fn warn(&self, sentence: &str) {
+        self.beside(|| self.report.warn(sentence));
+    }
+}
+
+impl DeviceWatch for Watch {
+    fn stage(&self, stage: Stage) {
+        if !self.counters.enter_stage(stage) {
+            return;
+        }
+        if let Some((kind, deed)) = call_for(stage) {
+            self.beside(|| self.report.call(&self.device, kind, deed));
+        }
+    }
+    fn percent(&self, percent: f64) {
+        self.counters.percent(percent);
+    }
+    fn warn(&self, sentence: &str) {
+        self.beside(|| self.report.warn(sentence));
+    }
+}
+
+impl Watch {
+    /// Says something on the terminal that the bar is on.
+    fn beside(&self, say: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.aside(|| self.report.warn(sentence)),
-            None => self.report.warn(sentence),
+            Some(bar) => bar.aside(say),
+            None => say(),
         }
     }
 }

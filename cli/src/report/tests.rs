@@ -121,3 +121,21 @@ fn where_stdout_is_the_file_itself_objects_go_to_stderr() {
     assert_eq!(out, "the file");
     assert!(err.starts_with("{\"message_type\":\"warning\""));
 }
+
+#[test]
+fn what_a_person_must_do_on_a_device_is_asked_once_even_when_quiet() {
+    let told = |global: Global| {
+        spoken(&global, Stdout::Account, |report| {
+            let watch = report.watch_device("00008030-001A2B3C4D5E6F78", "Anna’s iPhone");
+            for stage in [Stage::Connecting, Stage::WaitingForTrust, Stage::WaitingForTrust] {
+                watch.stage(stage);
+            }
+        })
+    };
+    let (_, err) = told(Global { quiet: true, ..Global::default() });
+    assert_eq!(err, ">>> tap \"Trust\" on Anna’s iPhone\n");
+    let (out, _) = told(Global { json: true, no_progress: true, ..Global::default() });
+    let line: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&line["message_type"], &line["kind"]), (&"prompt".into(), &"trust".into()));
+    assert_eq!(line["udid"], "00008030-001A2B3C4D5E6F78");
+}

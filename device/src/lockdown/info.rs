@@ -1,7 +1,10 @@
 //! Who a device is, by its own word.
 use plist::{Dictionary, Value};
 
+use super::client::{Lockdown, PORT};
 use crate::error::{DeviceError, DeviceErrorKind, Result};
+use crate::plist_guard::TEXT_LEN_MAX;
+use crate::transport::{AtMost, DeviceAddress, Transport};
 use crate::udid::Udid;
 
 /// What a device says of itself. Texts are as the device has them: escape them before printing.
@@ -34,7 +37,7 @@ impl DeviceInfo {
             || DeviceError::new(DeviceErrorKind::Protocol, "the device does not say who it is");
         let values = values.and_then(Value::into_dictionary).ok_or_else(bad)?;
         let text = |key: &str| match values.get(key).and_then(Value::as_string) {
-            Some(text) if text.len() <= crate::plist_guard::TEXT_LEN_MAX => text.to_owned(),
+            Some(text) if text.len() <= TEXT_LEN_MAX => text.to_owned(),
             _ => String::new(),
         };
         let udid_on_the_wire = text("UniqueDeviceID");
@@ -46,6 +49,46 @@ impl DeviceInfo {
             product_version: text("ProductVersion"),
             build_version: text("BuildVersion"),
             values,
+        })
+    }
+}
+
+/// What a device tells everybody, trusted or not. Texts are as the device has them: escape them
+/// before printing. One that it does not tell is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Glimpse {
+    /// What its owner calls it.
+    pub name: String,
+    /// E.g. `iPhone14,5`.
+    pub product_type: String,
+    /// E.g. `17.5.1`.
+    pub product_version: String,
+    /// E.g. `21F90`.
+    pub build_version: String,
+}
+
+impl Glimpse {
+    /// Asks the device; waits `answer_wait` for each answer.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke, or it is in recovery.
+    pub fn of(
+        transport: &dyn Transport,
+        address: &DeviceAddress,
+        answer_wait: AtMost,
+    ) -> Result<Self> {
+        let mut lockdown = Lockdown::over(transport.connect(address, PORT)?, answer_wait)?;
+        lockdown.query_type()?;
+        let mut text = |key: &str| {
+            let text = lockdown.text(key)?.filter(|text| text.len() <= TEXT_LEN_MAX);
+            Ok::<_, DeviceError>(text.unwrap_or_default())
+        };
+        Ok(Glimpse {
+            name: text("DeviceName")?,
+            product_type: text("ProductType")?,
+            product_version: text("ProductVersion")?,
+            build_version: text("BuildVersion")?,
         })
     }
 }

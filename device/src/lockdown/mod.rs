@@ -17,9 +17,9 @@ use crate::error::Result;
 use crate::transport::{AtMost, DeviceAddress, DeviceStream, Transport, Wait};
 
 pub use client::{Lockdown, PORT, Refusal};
-pub use info::DeviceInfo;
+pub use info::{DeviceInfo, Glimpse};
 pub use pair_record::{PairRecord, PairRecords};
-pub use pairing::{Pairing, PairingPatience};
+pub use pairing::{Pairing, PairingPatience, known_records, unpair};
 pub use session::{Escrow, NoSession, Session};
 pub use tls::Tls;
 

@@ -176,6 +176,20 @@ impl PairRecords {
         Ok(())
     }
 
+    /// Forgets the record of a device, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`](DeviceErrorKind::Unreadable): it is there and cannot be removed.
+    pub fn forget(&self, udid: &Udid) -> Result<()> {
+        match std::fs::remove_file(self.path(udid)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("removing", &self.path(udid), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes over a record that another program wrote.
     ///
     /// # Errors
@@ -235,11 +249,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let records = PairRecords::in_folder(folder.path().join("deep/pairs"));
         assert_eq!(records.read(&udid()).unwrap(), None);
+        records.forget(&udid()).unwrap();
         records.keep(&udid(), &record()).unwrap();
         assert_eq!(records.read(&udid()).unwrap(), Some(record()));
         let file = folder.path().join("deep/pairs/00008030-001A2B3C4D5E6F78.plist");
         let mode = std::fs::metadata(file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        records.forget(&udid()).unwrap();
+        assert_eq!(records.read(&udid()).unwrap(), None);
     }
 
     #[test]

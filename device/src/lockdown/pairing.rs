@@ -15,6 +15,7 @@ use super::pair_record::{PairRecord, PairRecords};
 use super::session::{NoSession, Session};
 use crate::error::{DeviceError, DeviceErrorKind, Result};
 use crate::transport::{DeviceAddress, Events, Transport, TransportEvent, Wait};
+use crate::udid::Udid;
 use crate::watch::{DeviceWatch, Stage};
 
 /// How patient pairing is.
@@ -61,7 +62,7 @@ impl Pairing<'_> {
     /// when nobody tapped in time, [`Locked`](DeviceErrorKind::Locked) likewise; the connection
     /// broke; what `wait` says.
     pub fn trusted_record(&self, wait: &mut dyn Wait) -> Result<PairRecord> {
-        if let Some(record) = self.known_record(wait)? {
+        if let Some(record) = self.taken_record(wait)? {
             return Ok(record);
         }
         self.watch.stage(Stage::WaitingForTrust);
@@ -71,12 +72,15 @@ impl Pairing<'_> {
         self.pair(wait)
     }
 
-    /// A record of usbmuxd or of ours that the device takes.
-    fn known_record(&self, wait: &mut dyn Wait) -> Result<Option<PairRecord>> {
-        let of_daemon = self.transport.pair_record(&self.address.udid)?;
-        let of_daemon = of_daemon.and_then(|bytes| PairRecord::decode(&bytes).ok());
-        let ours = self.records.read(&self.address.udid)?;
-        for record in of_daemon.into_iter().chain(ours) {
+    /// A record of usbmuxd or of ours that the device takes, if there is one; nobody is asked for
+    /// anything but to unlock the device.
+    ///
+    /// # Errors
+    ///
+    /// [`Locked`](DeviceErrorKind::Locked) when nobody unlocked it in time; the device refuses; the
+    /// connection broke; what `wait` says.
+    pub fn taken_record(&self, wait: &mut dyn Wait) -> Result<Option<PairRecord>> {
+        for record in known_records(self.transport, self.records, &self.address.udid)? {
             // Without the bag a locked device would break the backup off; pairing brings one.
             if record.escrow_bag.is_some() && self.is_taken(&record, wait)? {
                 return Ok(Some(record));
@@ -122,7 +126,7 @@ impl Pairing<'_> {
             wait.waited(Duration::ZERO)?;
             let left = self.patience.for_usbmuxd.saturating_sub(since.elapsed());
             if self.was_paired(&mut *events, left.min(Duration::from_millis(500)))?
-                && let Some(record) = self.known_record(wait)?
+                && let Some(record) = self.taken_record(wait)?
             {
                 return Ok(Some(record));
             }
@@ -226,12 +230,63 @@ impl Pairing<'_> {
     }
 }
 
+/// The records of a device that this computer has, usbmuxd's first. Whether the device takes them
+/// is another question.
+///
+/// # Errors
+///
+/// The daemon does not answer; our own file cannot be read.
+pub fn known_records(
+    transport: &dyn Transport,
+    records: &PairRecords,
+    udid: &Udid,
+) -> Result<impl Iterator<Item = PairRecord> + use<>> {
+    let of_daemon = transport.pair_record(udid)?;
+    let of_daemon = of_daemon.and_then(|bytes| PairRecord::decode(&bytes).ok());
+    Ok(of_daemon.into_iter().chain(records.read(udid)?))
+}
+
+/// Ends the trust: the device forgets this computer, and usbmuxd and we forget the device. `false`
+/// when neither side knew of it.
+///
+/// # Errors
+///
+/// The connection broke, or the device refuses for another reason than that it knows nothing of us;
+/// a record cannot be removed.
+pub fn unpair(
+    transport: &dyn Transport,
+    address: &DeviceAddress,
+    records: &PairRecords,
+) -> Result<bool> {
+    let mut was_known = false;
+    for record in known_records(transport, records, &address.udid)? {
+        was_known = true;
+        let mut lockdown = Lockdown::over(transport.connect(address, PORT)?, ANSWER_WAIT)?;
+        lockdown.query_type()?;
+        match lockdown.ask("Unpair", request_of(&record))? {
+            Ok(_) => {}
+            Err(Refusal(word)) if word == "InvalidHostID" => {}
+            Err(refusal) => return Err(refusal.into_error("unpairing")),
+        }
+    }
+    records.forget(&address.udid)?;
+    if was_known {
+        transport.delete_pair_record(&address.udid)?;
+    }
+    Ok(was_known)
+}
+
 fn pair_request(record: &PairRecord) -> Dictionary {
     let mut options = Dictionary::new();
     options.insert("ExtendedPairingErrors".to_owned(), true.into());
+    let mut request = request_of(record);
+    request.insert("PairingOptions".to_owned(), Value::Dictionary(options));
+    request
+}
+
+fn request_of(record: &PairRecord) -> Dictionary {
     let mut request = Dictionary::new();
     request.insert("PairRecord".to_owned(), Value::Dictionary(record.shown_to_the_device()));
-    request.insert("PairingOptions".to_owned(), Value::Dictionary(options));
     request.insert("ProtocolVersion".to_owned(), "2".into());
     request
 }

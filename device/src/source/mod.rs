@@ -14,11 +14,13 @@ mod sync_lock;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use devsnap_engine::id::SnapshotId;
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::node::Time;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::{Fault, FaultKind, Phase};
-use devsnap_engine::source::{Delivery, Faults, Source, SourceError, SourceRun};
+use devsnap_engine::source::{Delivery, DeviceRun, Faults, Source, SourceError, SourceRun};
+use jiff::Timestamp;
 use plist::Value;
 
 use crate::devicelink::DeviceLink;
@@ -50,12 +52,17 @@ pub struct DeviceOptions {
     pub records: PairRecords,
     /// Everything is wanted, whatever the device sent before.
     pub full: bool,
+    /// The snapshot the device shall continue, when not the newest that will do.
+    pub parent: Option<SnapshotId>,
     /// How much room the device is told there is, in bytes.
     pub free_bytes: u64,
     /// When the session takes place: what it brings is dated so.
     pub now: Time,
     /// How patient pairing is.
     pub pairing: PairingPatience,
+    /// How long the passcode sheet may be up; `None`: until the device itself gives up, which takes
+    /// it about three minutes.
+    pub passcode_patience: Option<Duration>,
     /// How long another program's sync is waited for. idevicebackup2 gives it 10 s.
     pub lock_patience: Duration,
     /// How long the device may be silent; preparing a large one has taken more than an hour.
@@ -68,9 +75,11 @@ impl DeviceOptions {
         DeviceOptions {
             records,
             full: false,
+            parent: None,
             free_bytes,
             now,
             pairing: PairingPatience::default(),
+            passcode_patience: None,
             lock_patience: Duration::from_secs(60),
             idle_max: Duration::from_secs(2 * 3600),
         }
@@ -84,6 +93,8 @@ pub struct BackupOutcome {
     pub full: bool,
     /// How much was looked at.
     pub verification: Verification,
+    /// When the device began it, by its own clock.
+    pub backup_at: Option<Time>,
     /// The device gave its last word; without it the session is kept, and said to be incomplete.
     pub answered: bool,
     /// Files that came, and their bytes.
@@ -121,8 +132,13 @@ impl DeviceSource {
     ) -> Result<Self> {
         let address = choose(distinct(transport.devices()?), udid)?;
         let signals = Signals::default();
-        let idle_max = options.idle_max;
-        let mut wait = SessionWait { interrupt, signals: &signals, watch: &*watch, idle_max };
+        let mut wait = SessionWait {
+            interrupt,
+            signals: &signals,
+            watch: &*watch,
+            idle_max: options.idle_max,
+            passcode_max: options.passcode_patience,
+        };
         let pairing = Pairing {
             transport: &*transport,
             address: &address,
@@ -170,6 +186,7 @@ impl DeviceSource {
             signals: &signals,
             watch: &*self.watch,
             idle_max: self.options.idle_max,
+            passcode_max: self.options.passcode_patience,
         };
         self.watch.stage(Stage::Connecting);
         let mut open = Open::new(&self.device, &signals, &self.watch, &mut wait)?;
@@ -239,7 +256,7 @@ impl DeviceSource {
         dir: &VirtualBackupDir<'_>,
         run: &SourceRun<'_>,
     ) -> Result<Delivery> {
-        let answered = must_be_kept(talk)?;
+        let answered = must_be_kept(talk, self.options.free_bytes)?;
         for name in ["Manifest.plist", "Manifest.db"] {
             if !dir.has_file(name) {
                 return Err(DeviceError::new(
@@ -262,6 +279,7 @@ impl DeviceSource {
         let edits = dir.edits()?;
         self.outcome = Some(BackupOutcome {
             full: talk.full.unwrap_or(true),
+            backup_at: dir.status().map(|status| time_of(status.date)),
             verification,
             answered,
             received: dir.received(),
@@ -275,6 +293,20 @@ impl Source for DeviceSource {
     fn run(&mut self, run: &SourceRun<'_>) -> Result<Delivery, SourceError> {
         self.back_up(run).map_err(|error| SourceError(Box::new(error)))
     }
+
+    fn parent(&self) -> Option<SnapshotId> {
+        self.options.parent
+    }
+
+    fn device_run(&self) -> Option<DeviceRun> {
+        let outcome = self.outcome.as_ref()?;
+        Some(DeviceRun { full: outcome.full, backup_at: outcome.backup_at })
+    }
+}
+
+/// Dates of property lists are whole seconds.
+fn time_of(date: Timestamp) -> Time {
+    Time { secs: date.as_second(), nanos: 0 }
 }
 
 /// The one device that is meant.
@@ -302,8 +334,9 @@ fn will_encrypt(session: &mut crate::lockdown::Session<'_>) -> Result<bool> {
     Ok(value.and_then(|value| Value::as_boolean(&value)).unwrap_or(false))
 }
 
-/// Whether the session may be kept, and whether the device had a last word.
-fn must_be_kept(talk: &Conversation) -> Result<bool> {
+/// Whether the session may be kept, and whether the device had a last word. It was told that
+/// `free_bytes` are free.
+fn must_be_kept(talk: &Conversation, free_bytes: u64) -> Result<bool> {
     match &talk.last_word {
         LastWord::Response { code: 0, .. } if talk.finished => Ok(true),
         LastWord::Response { code: 0, .. } => Err(DeviceError::new(
@@ -315,7 +348,11 @@ fn must_be_kept(talk: &Conversation) -> Result<bool> {
             match (failure.kind(), talk.short_of) {
                 (DeviceErrorKind::NoSpaceHere, Some(bytes)) => Err(DeviceError::new(
                     DeviceErrorKind::NoSpaceHere,
-                    format!("there are {bytes} bytes too few for what the device wants to send"),
+                    format!(
+                        "the device wants {} bytes of room for what it has to send: {bytes} more \
+                         than the {free_bytes} that it was told are free",
+                        free_bytes.saturating_add(bytes)
+                    ),
                 )
                 .because(failure)),
                 _ => Err(failure),

@@ -1,9 +1,9 @@
 //! What happens beside the conversation: the person cancels on the device, the passcode sheet
 //! comes and goes, the cable is pulled.
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devsnap_engine::interrupt::Interrupt;
 
@@ -25,7 +25,21 @@ const SILENT: Duration = Duration::from_secs(60);
 pub(super) struct Signals {
     cancelled: AtomicBool,
     detached: AtomicBool,
-    passcode_shown: AtomicBool,
+    passcode_since: Mutex<Option<Instant>>,
+}
+
+impl Signals {
+    /// The passcode sheet came up, or went away.
+    fn passcode(&self, is_shown: bool) {
+        let mut since = self.passcode_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = is_shown.then(|| since.unwrap_or_else(Instant::now));
+    }
+
+    /// How long the passcode sheet has been up; `None` when it is not.
+    fn passcode_shown(&self) -> Option<Duration> {
+        let since = self.passcode_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed())
+    }
 }
 
 /// A thread that observes until it is dropped.
@@ -64,11 +78,11 @@ impl Observer {
             match name.as_str() {
                 SYNC_CANCEL_REQUEST => signals.cancelled.store(true, Ordering::Relaxed),
                 PASSCODE_PRESENTED => {
-                    signals.passcode_shown.store(true, Ordering::Relaxed);
+                    signals.passcode(true);
                     watch.stage(Stage::WaitingForPasscode);
                 }
                 PASSCODE_DISMISSED => {
-                    signals.passcode_shown.store(false, Ordering::Relaxed);
+                    signals.passcode(false);
                     watch.stage(Stage::Preparing);
                 }
                 _ => {}
@@ -111,6 +125,8 @@ pub(super) struct SessionWait<'a> {
     pub(super) watch: &'a dyn DeviceWatch,
     /// How long a device may be silent.
     pub(super) idle_max: Duration,
+    /// How long its passcode sheet may be up.
+    pub(super) passcode_max: Option<Duration>,
 }
 
 impl Wait for SessionWait<'_> {
@@ -130,7 +146,14 @@ impl Wait for SessionWait<'_> {
             let sentence = format!("the device has said nothing for {secs} s");
             return Err(DeviceError::new(DeviceErrorKind::ConnectionLost, sentence));
         }
-        if so_far >= SILENT && !self.signals.passcode_shown.load(Ordering::Relaxed) {
+        let shown = self.signals.passcode_shown();
+        if let (Some(shown), Some(max)) = (shown, self.passcode_max)
+            && shown >= max
+        {
+            let sentence = format!("nobody has entered the passcode for {} s", max.as_secs());
+            return Err(DeviceError::new(DeviceErrorKind::PasscodeNeeded, sentence));
+        }
+        if so_far >= SILENT && shown.is_none() {
             self.watch.silent(so_far);
         }
         Ok(())
@@ -147,7 +170,8 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     fn wait<'a>(signals: &'a Signals, interrupt: &'a Interrupt) -> SessionWait<'a> {
-        SessionWait { interrupt, signals, watch: &Unwatched, idle_max: Duration::from_secs(100) }
+        let idle_max = Duration::from_secs(100);
+        SessionWait { interrupt, signals, watch: &Unwatched, idle_max, passcode_max: None }
     }
 
     #[test]
@@ -163,6 +187,19 @@ mod tests {
         assert_eq!(kind(0), Some(DeviceErrorKind::ConnectionLost));
         interrupt.raise();
         assert_eq!(kind(0), Some(DeviceErrorKind::Cancelled));
+    }
+
+    #[test]
+    fn a_passcode_sheet_is_waited_for_only_so_long() {
+        let (signals, interrupt) = (Signals::default(), Interrupt::new());
+        let mut wait = wait(&signals, &interrupt);
+        wait.passcode_max = Some(Duration::ZERO);
+        assert!(wait.waited(Duration::ZERO).is_ok());
+        signals.passcode(true);
+        let kind = wait.waited(Duration::ZERO).unwrap_err().kind();
+        assert_eq!(kind, DeviceErrorKind::PasscodeNeeded);
+        signals.passcode(false);
+        assert!(wait.waited(Duration::ZERO).is_ok());
     }
 
     #[test]

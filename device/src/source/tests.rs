@@ -28,10 +28,10 @@ fn answer(code: i64) -> LastWord {
 
 #[test]
 fn a_session_is_kept_when_it_finished_and_the_device_said_so() {
-    assert!(must_be_kept(&talk(answer(0), true, true)).unwrap());
-    assert!(must_be_kept(&talk(answer(0), true, false)).unwrap());
+    assert!(must_be_kept(&talk(answer(0), true, true), 0).unwrap());
+    assert!(must_be_kept(&talk(answer(0), true, false), 0).unwrap());
     // iOS 26.0.1 has closed without a last word.
-    assert!(!must_be_kept(&talk(LastWord::Closed, true, true)).unwrap());
+    assert!(!must_be_kept(&talk(LastWord::Closed, true, true), 0).unwrap());
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn no_other_session_is_kept() {
         (talk(LastWord::Closed, false, true), DeviceErrorKind::ConnectionLost),
         (talk(LastWord::Left, true, true), DeviceErrorKind::Protocol),
     ] {
-        assert_eq!(must_be_kept(&talk).unwrap_err().kind(), kind, "{talk:?}");
+        assert_eq!(must_be_kept(&talk, 0).unwrap_err().kind(), kind, "{talk:?}");
     }
 }
 
@@ -52,7 +52,7 @@ fn no_other_session_is_kept() {
 fn a_device_that_is_short_of_room_has_said_how_much() {
     let mut talk = talk(answer(105), false, false);
     talk.short_of = Some(12_345);
-    let error = must_be_kept(&talk).unwrap_err();
+    let error = must_be_kept(&talk, 1_000_000).unwrap_err();
     assert_eq!(error.kind(), DeviceErrorKind::NoSpaceHere);
-    assert!(error.to_string().contains("12345"), "{error}");
+    assert!(error.to_string().contains("wants 1012345 bytes of room"), "{error}");
 }

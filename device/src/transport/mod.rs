@@ -104,6 +104,13 @@ pub trait Transport: Send + Sync {
     /// It refuses, or does not answer.
     fn save_pair_record(&self, address: &DeviceAddress, record: &[u8]) -> Result<()>;
 
+    /// Has the daemon forget the pair record it keeps of a device.
+    ///
+    /// # Errors
+    ///
+    /// It refuses, or does not answer; never that there was none.
+    fn delete_pair_record(&self, udid: &Udid) -> Result<()>;
+
     /// What the daemon calls this computer in pairings.
     ///
     /// # Errors

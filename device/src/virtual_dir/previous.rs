@@ -131,6 +131,10 @@ fn no_file(name: &str, error: Error) -> NoPrevious {
         ErrorKind::Damaged => {
             NoPrevious::Unusable(format!("{name} of the last snapshot is damaged"))
         }
+        // A station's key reads no contents, not even those it has stored.
+        ErrorKind::Denied => NoPrevious::Unusable(format!(
+            "{name} of the last snapshot cannot be read with this key"
+        )),
         _ => NoPrevious::Failed(error),
     }
 }

@@ -187,8 +187,13 @@ impl Run<'_> {
     /// Everything up to the snapshot, which is not put yet.
     fn prepare(&self, source: &mut dyn Source) -> Result<(Snapshot, Faults)> {
         let progress = &**self.progress;
-        let lineage =
-            Lineage::find(self.repository, &self.options.origin, progress, self.interrupt)?;
+        let lineage = Lineage::find(
+            self.repository,
+            &self.options.origin,
+            source.parent(),
+            progress,
+            self.interrupt,
+        )?;
         let scratch = tempfile::Builder::new()
             .prefix("run-")
             .tempdir_in(self.repository.cache_folder())
@@ -227,7 +232,12 @@ impl Run<'_> {
             duration_millis,
             ..totals
         };
-        Ok((self.snapshot(lineage, root, totals, &faults), faults))
+        let mut snapshot = self.snapshot(lineage, root, totals, &faults);
+        if let (Origin::Device(device), Some(run)) = (&mut snapshot.origin, source.device_run()) {
+            device.full = run.full;
+            device.backup_at = run.backup_at;
+        }
+        Ok((snapshot, faults))
     }
 
     fn deliver(

@@ -30,9 +30,12 @@ impl Lineage {
     /// everything is read anew, and stored as far as no sound pack has it.
     ///
     /// A station's parent is one of its own, if it has kept that one's pages: it reads no others.
+    ///
+    /// A parent that somebody `wanted` is the only one that is tried.
     pub(super) fn find(
         repository: &Repository,
         origin: &Origin,
+        wanted: Option<SnapshotId>,
         progress: &dyn Progress,
         interrupt: &Interrupt,
     ) -> Result<Self> {
@@ -53,10 +56,23 @@ impl Lineage {
             .max_by_key(|named| named.snapshot.sequence);
         let (sequence, previous) = last
             .map_or((0, None), |named| (named.snapshot.sequence.saturating_add(1), Some(named.id)));
-        for candidate in candidates(repository, &found.named, origin) {
-            if is_reliable(repository, candidate.snapshot.root.as_ref(), interrupt)? {
-                return Ok(Lineage { parent: Some(candidate.clone()), sequence, previous });
+        let is_wanted = |named: &&Named| wanted.is_none_or(|wanted| named.id == wanted);
+        let tried: Vec<_> = match wanted {
+            None => candidates(repository, &found.named, origin).collect(),
+            Some(_) => {
+                found.named.iter().filter(|n| is_parent(n, origin)).filter(is_wanted).collect()
             }
+        };
+        for candidate in &tried {
+            if is_reliable(repository, candidate.snapshot.root.as_ref(), interrupt)? {
+                return Ok(Lineage { parent: Some((*candidate).clone()), sequence, previous });
+            }
+        }
+        if wanted.is_some() || !tried.is_empty() {
+            progress.warn(
+                "no earlier snapshot can be built on: what they need is missing, or about to be \
+                 removed; everything is read anew",
+            );
         }
         Ok(Lineage { parent: None, sequence, previous })
     }

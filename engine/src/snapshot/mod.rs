@@ -15,7 +15,7 @@ use crate::tree::PageRef;
 use serde::{Deserialize, Serialize};
 
 pub use codec::{SNAPSHOT_LEN_MAX, decode, encode};
-pub use select::{SelectError, Selector, is_of, select};
+pub use select::{SelectError, Selector, folded, is_of, select};
 
 /// A state of a device or folder, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -204,10 +204,18 @@ pub fn is_of(origin: &Origin, of: &str) -> bool {
     }
 }
 
-/// Names as people type them: Apple's default names have a typographic apostrophe (U+2019), which
-/// no keyboard offers.
-fn folded(name: &str) -> String {
-    name.replace('\u{2019}', "'").to_lowercase()
+/// A name as people type it, for comparing: in lower case, with straight quotes and single blanks.
+/// Apple's default names have a typographic apostrophe (U+2019) and, in some languages, blanks that
+/// do not break (U+00A0), which no keyboard offers.
+pub fn folded(name: &str) -> String {
+    let straight = |c: char| match c {
+        '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}' | '\u{2032}' | '\u{02bc}' => '\'',
+        '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{ab}' | '\u{bb}' => '"',
+        c => c,
+    };
+    let straight: String = name.chars().map(straight).collect();
+    let words: Vec<&str> = straight.split_whitespace().collect();
+    words.join(" ").to_lowercase()
 }
 
 fn one_lineage(found: &[&Named], of: &str) -> Result<(), SelectError> {

@@ -7,7 +7,9 @@
 //! snapshot, when the device is done. Nothing here assumes that a source can be read twice.
 mod edits;
 
+use crate::id::SnapshotId;
 use crate::interrupt::Interrupt;
+use crate::node::Time;
 use crate::progress::{Fault, Progress};
 use crate::reader::SnapshotReader;
 use std::io;
@@ -28,6 +30,26 @@ pub trait Source {
     /// kept as unreferenced blobs, so the next attempt does not store them again. A single file
     /// that cannot be read is no error but a [`Fault`] in the delivery.
     fn run(&mut self, run: &SourceRun<'_>) -> Result<Delivery, SourceError>;
+
+    /// The snapshot that edits shall refer to, when somebody named one. Asked before
+    /// [`run`](Self::run); otherwise it is the newest that will do.
+    fn parent(&self) -> Option<SnapshotId> {
+        None
+    }
+
+    /// What a device has said of the backup it made. Asked after [`run`](Self::run).
+    fn device_run(&self) -> Option<DeviceRun> {
+        None
+    }
+}
+
+/// What is known of a device's backup only when it is over; recorded with the device's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceRun {
+    /// Whether the device sent everything, not only what had changed.
+    pub full: bool,
+    /// When the device made it, by its own clock.
+    pub backup_at: Option<Time>,
 }
 
 /// What a source works with while it runs.

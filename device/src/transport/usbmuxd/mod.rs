@@ -178,6 +178,15 @@ impl Transport for Usbmuxd {
         }
     }
 
+    fn delete_pair_record(&self, udid: &Udid) -> Result<()> {
+        let mut request = message::request("DeletePairRecord");
+        request.insert("PairRecordID".to_owned(), udid.as_str().into());
+        match message::result_of(&self.ask(request)?.1) {
+            Some(number::OK | number::BAD_DEVICE) => Ok(()),
+            number => Err(refused("forget the pair record", number.unwrap_or(u64::MAX))),
+        }
+    }
+
     fn system_buid(&self) -> Result<Option<String>> {
         let (_, answer) = self.ask(message::request("ReadBUID"))?;
         let buid = answer.get("BUID").and_then(Value::as_string);

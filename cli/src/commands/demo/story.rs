@@ -63,7 +63,7 @@ impl Story<'_> {
 
     /// The first day was kept.
     pub(super) fn full_backup(&self, kept: &Kept) -> Result<(), Failure> {
-        self.backup("Day 1       full", kept, "compressed and encrypted")
+        self.backup("Day 1       full", kept, "stored, encrypted")
     }
 
     /// A day has passed on the phone.
@@ -83,7 +83,7 @@ impl Story<'_> {
 
     /// The second day was kept.
     pub(super) fn incremental_backup(&self, kept: &Kept) -> Result<(), Failure> {
-        self.backup("Day 2       incremental", kept, "only what is new")
+        self.backup("Day 2       incremental", kept, "new, stored")
     }
 
     fn backup(&self, which: &str, kept: &Kept, how: &str) -> Result<(), Failure> {
@@ -106,9 +106,9 @@ impl Story<'_> {
         });
         self.step("backup", snapshot, || {
             let mut said = format!(
-                "{which} backup in {}: {files} files came, {}; stored {}, {how}.",
-                duration(totals.duration_millis),
+                "{which} backup: {files} files, {} came in {}; {} {how}.",
                 size(bytes),
+                duration(totals.duration_millis),
                 size(totals.stored_bytes),
             );
             if let Some(what) = questions(kept.asked) {
@@ -116,8 +116,10 @@ impl Story<'_> {
             }
             if changed + deleted > 0 {
                 said = said
-                    + "\n            Meanwhile "
-                    + &format!("{changed} files changed on it, and {deleted} were deleted.");
+                    + "\n            "
+                    + &format!(
+                        "Meanwhile {changed} of its files changed, and {deleted} went away."
+                    );
             }
             said
         })

@@ -8,6 +8,7 @@ pub mod error;
 pub mod id;
 pub mod node;
 pub mod path;
+mod runs;
 mod uncached;
 
 // Floor 1: the ports.

@@ -19,6 +19,7 @@ use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::node::Time;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::{Fault, FaultKind, Phase};
+use devsnap_engine::snapshot::DeviceIdentity;
 use devsnap_engine::source::{Delivery, DeviceRun, Faults, Source, SourceError, SourceRun};
 use jiff::Timestamp;
 use plist::Value;
@@ -165,6 +166,23 @@ impl DeviceSource {
     /// Who it is.
     pub fn info(&self) -> &DeviceInfo {
         &self.info
+    }
+
+    /// Who it is, as a snapshot records it that is made on the computer `host`. Whether it sent
+    /// everything, and when, [`Source::device_run`] adds when the session is over.
+    pub fn identity(&self, host: String) -> DeviceIdentity {
+        let info = &self.info;
+        DeviceIdentity {
+            udid: info.udid.as_str().to_owned(),
+            name: info.name.clone(),
+            product_type: info.product_type.clone(),
+            os_version: info.product_version.clone(),
+            os_build: info.build_version.clone(),
+            encrypted: self.encrypted,
+            full: self.options.full,
+            backup_at: None,
+            host,
+        }
     }
 
     /// Whether it encrypts what it sends with a backup password.

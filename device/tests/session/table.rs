@@ -7,7 +7,7 @@ use devsnap_engine::backup::{BackupOptions, create_snapshot};
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::node::{NodeKind, Time};
 use devsnap_engine::progress::{Progress, Silent};
-use devsnap_engine::snapshot::{DeviceIdentity, Named, Origin};
+use devsnap_engine::snapshot::{Named, Origin};
 use devsnap_simulator::contents::{Contents, Proportions};
 use devsnap_simulator::mobilebackup2::Habits;
 use devsnap_simulator::phone::Faults;
@@ -152,18 +152,7 @@ impl Table {
         let mut source = self.connect().map_err(Failed::Device)?;
         let repository = self.repository.open().unwrap();
         let known = repository.snapshots().unwrap().named.len();
-        let info = source.info().clone();
-        let origin = Origin::Device(DeviceIdentity {
-            udid: info.udid.to_string(),
-            name: info.name,
-            product_type: info.product_type,
-            os_version: info.product_version,
-            os_build: info.build_version,
-            encrypted: source.is_encrypted(),
-            full: self.full,
-            backup_at: None,
-            host: "here".to_owned(),
-        });
+        let origin = Origin::Device(source.identity("here".to_owned()));
         let options = BackupOptions {
             origin,
             tags: Vec::new(),

@@ -56,12 +56,9 @@ impl Lineage {
             .max_by_key(|named| named.snapshot.sequence);
         let (sequence, previous) = last
             .map_or((0, None), |named| (named.snapshot.sequence.saturating_add(1), Some(named.id)));
-        let is_wanted = |named: &&Named| wanted.is_none_or(|wanted| named.id == wanted);
         let tried: Vec<_> = match wanted {
             None => candidates(repository, &found.named, origin).collect(),
-            Some(_) => {
-                found.named.iter().filter(|n| is_parent(n, origin)).filter(is_wanted).collect()
-            }
+            Some(id) => found.named.iter().filter(|n| n.id == id && is_parent(n, origin)).collect(),
         };
         for candidate in &tried {
             if is_reliable(repository, candidate.snapshot.root.as_ref(), interrupt)? {

@@ -1,10 +1,9 @@
 //! Sets of ids that take a bounded part of memory however large they grow: what does not fit lies
 //! sorted on this computer's disk, and is looked up there.
 use crate::error::{Error, Result};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use crate::runs::{Merge, write_run};
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -34,10 +33,6 @@ struct Run {
     file: File,
     firsts: Vec<Id>,
     count: usize,
-}
-
-fn failed(doing: &'static str) -> impl Fn(std::io::Error) -> Error {
-    move |e| Error::local(doing, e)
 }
 
 impl SeenSet {
@@ -97,7 +92,8 @@ impl SeenSet {
     fn add_run(&mut self, run: Run) -> Result<()> {
         self.runs.push(run);
         if self.runs.len() >= RUNS_MAX {
-            let merged = Run::write(&self.folder, Merge::of(&self.runs)?)?;
+            let merged =
+                Run::write(&self.folder, Merge::of(self.runs.iter().map(|run| &run.file), &[])?)?;
             self.runs = vec![merged];
         }
         Ok(())
@@ -107,19 +103,16 @@ impl SeenSet {
 impl Run {
     /// Writes sorted ids.
     fn write(folder: &Path, ids: impl Iterator<Item = Result<Id>>) -> Result<Run> {
-        const DOING: &str = "writing a temporary file";
-        let file = tempfile::tempfile_in(folder).map_err(failed(DOING))?;
-        let mut out = BufWriter::with_capacity(64 << 10, file);
         let (mut firsts, mut count) = (Vec::new(), 0);
-        for id in ids {
-            let id = id?;
-            if count % BLOCK_IDS == 0 {
-                firsts.push(id);
+        let ids = ids.inspect(|id| {
+            if let Ok(id) = id {
+                if count % BLOCK_IDS == 0 {
+                    firsts.push(*id);
+                }
+                count += 1;
             }
-            out.write_all(&id).map_err(failed(DOING))?;
-            count += 1;
-        }
-        let file = out.into_inner().map_err(|e| failed(DOING)(e.into_error()))?;
+        });
+        let file = write_run(folder, ids)?;
         Ok(Run { file, firsts, count })
     }
 
@@ -131,58 +124,9 @@ impl Run {
         let here = (self.count - block * BLOCK_IDS).min(BLOCK_IDS);
         let bytes = &mut bytes[..here * ID_LEN];
         let read = self.file.read_exact_at(bytes, (block * BLOCK_IDS * ID_LEN) as u64);
-        read.map_err(failed("reading a temporary file"))?;
+        read.map_err(|e| Error::local("reading a temporary file", e))?;
         let (ids, _) = bytes.as_chunks::<ID_LEN>();
         Ok(ids.binary_search(id).is_ok())
-    }
-}
-
-/// Goes through several runs in order.
-struct Merge<'a> {
-    sources: Vec<BufReader<&'a File>>,
-    heap: BinaryHeap<Reverse<(Id, usize)>>,
-    last: Option<Id>,
-}
-
-impl<'a> Merge<'a> {
-    fn of(runs: &'a [Run]) -> Result<Self> {
-        let mut merge = Merge { sources: Vec::new(), heap: BinaryHeap::new(), last: None };
-        for (number, run) in runs.iter().enumerate() {
-            let mut file = &run.file;
-            file.seek(SeekFrom::Start(0)).map_err(failed("reading a temporary file"))?;
-            merge.sources.push(BufReader::with_capacity(64 << 10, file));
-            merge.refill(number)?;
-        }
-        Ok(merge)
-    }
-
-    fn refill(&mut self, source: usize) -> Result<()> {
-        let mut id = [0; ID_LEN];
-        match self.sources[source].read_exact(&mut id) {
-            Ok(()) => self.heap.push(Reverse((id, source))),
-            // Whole ids were written, so this is the end of the run.
-            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {}
-            Err(e) => return Err(failed("reading a temporary file")(e)),
-        }
-        Ok(())
-    }
-
-    fn step(&mut self) -> Result<Option<Id>> {
-        while let Some(Reverse((id, source))) = self.heap.pop() {
-            self.refill(source)?;
-            if self.last != Some(id) {
-                self.last = Some(id);
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl Iterator for Merge<'_> {
-    type Item = Result<Id>;
-    fn next(&mut self) -> Option<Self::Item> {
-        self.step().transpose()
     }
 }
 

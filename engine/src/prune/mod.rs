@@ -8,7 +8,6 @@ mod merge;
 mod plan;
 mod reach;
 mod roots;
-mod runs;
 mod sweep;
 mod tidy;
 mod usage;

@@ -3,13 +3,13 @@
 //!
 //! Memory does not depend on how much is reached. Levels fall on the way down, so damaged or
 //! hostile pages lead into no cycle.
-use super::runs::{Merge, SortedRuns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BlobId, ID_LEN};
 use crate::interrupt::Interrupt;
 use crate::node::{self, Attached, Content, FileContent};
 use crate::progress::Progress;
 use crate::repository::Repository;
+use crate::runs::{Merge, SortedRuns};
 use crate::tree::{LEVEL_MAX, LIST_DEPTH_MAX, PageLinks, PageRef, list_links, page_links};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};

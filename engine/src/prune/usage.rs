@@ -1,10 +1,10 @@
 //! Which stored bytes are needed: what snapshots reach, merged with the index, both sorted.
 use super::reach::Reach;
-use super::runs::SortedRuns;
 use crate::error::Result;
 use crate::id::{BlobId, ID_LEN};
 use crate::index::{Index, PackStanding, RowsByBlob, Spot};
 use crate::pack::BlockEntry;
+use crate::runs::SortedRuns;
 use std::path::Path;
 
 /// How much of a pack is needed.
@@ -157,7 +157,7 @@ struct Needed {
 /// Needed blobs with their places: two sorted sides, gone through together.
 struct Join<'a> {
     standings: Vec<Option<PackStanding>>,
-    needed: super::runs::Merge<'a, ID_LEN>,
+    needed: crate::runs::Merge<'a, ID_LEN>,
     rows: RowsByBlob,
     spots: Vec<Spot>,
     /// The blob that `spots` are places of.

@@ -6,6 +6,7 @@ use devsnap_engine::error::ErrorKind;
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::progress::Silent;
 use devsnap_engine::prune::MaxUnused;
+use devsnap_engine::repository::Repository;
 use devsnap_testkit::{HookedBackend, MemoryBackend, TestRepository};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,10 +22,10 @@ fn forget_and_sweep(memory: &Arc<MemoryBackend>) {
     run(&repository, &options(MaxUnused::Bytes(0))).expect("because nothing is damaged");
 }
 
-#[test]
-fn a_snapshot_that_is_swept_while_prune_walks_it_is_gone_and_no_damage() {
+/// Has `look` look through copies of one scene, each met by another computer at another of its reads,
+/// until nobody meets it any more. It is told when that was, or `None` when it was not met.
+fn met_at_each_read(mut look: impl FnMut(&Days, &Repository, &dyn Fn() -> Option<usize>)) {
     let scene = Days::new();
-    let mut met = 0;
     for at in (0..).step_by(2) {
         let days = scene.copy();
         let (memory, gets) = (days.memory.clone(), AtomicUsize::new(0));
@@ -38,15 +39,27 @@ fn a_snapshot_that_is_swept_while_prune_walks_it_is_gone_and_no_damage() {
         });
         let computer = TestRepository::existing(Arc::new(slow));
         let repository = computer.open().expect("because nothing is damaged");
-        run(&repository, &options(MaxUnused::Bytes(0))).unwrap_or_else(|e| panic!("{at}: {e:?}"));
-        if !has_met.load(Ordering::SeqCst) {
-            days.assert_whole(&[0, 1, 2, 3, 4], "nobody met it");
-            break;
+        let met = || has_met.load(Ordering::SeqCst).then_some(at);
+        look(&days, &repository, &met);
+        if met().is_none() {
+            assert!(at > 10, "they did meet");
+            return;
         }
-        days.assert_whole(&[1, 2, 3, 4], &format!("the other came before get {at}"));
-        met += 1;
     }
-    assert!(met > 5, "they did meet");
+}
+
+#[test]
+fn a_snapshot_that_is_swept_while_prune_walks_it_is_gone_and_no_damage() {
+    met_at_each_read(|days, repository, met| {
+        let swept = run(repository, &options(MaxUnused::Bytes(0)));
+        swept.unwrap_or_else(|e| panic!("{:?}: {e:?}", met()));
+        match met() {
+            None => days.assert_whole(&[0, 1, 2, 3, 4], "nobody met it"),
+            Some(at) => {
+                days.assert_whole(&[1, 2, 3, 4], &format!("the other came before get {at}"));
+            }
+        }
+    });
 }
 
 #[test]
@@ -86,28 +99,9 @@ fn what_is_lost_and_still_needed_is_damage_though_others_forget_meanwhile() {
 
 #[test]
 fn what_is_forgotten_and_swept_while_a_check_looks_is_no_damage() {
-    let scene = Days::new();
-    let mut met = 0;
-    for at in (0..).step_by(2) {
-        let days = scene.copy();
-        let (memory, gets) = (days.memory.clone(), AtomicUsize::new(0));
-        let has_met = Arc::new(AtomicBool::new(false));
-        let meets = has_met.clone();
-        let slow = HookedBackend::new(days.memory.clone()).before_get(move |_| {
-            if gets.fetch_add(1, Ordering::SeqCst) == at {
-                meets.store(true, Ordering::SeqCst);
-                forget_and_sweep(&memory);
-            }
-        });
-        let computer = TestRepository::existing(Arc::new(slow));
-        let repository = computer.open().expect("because nothing is damaged");
-        let found = check(&repository, &CheckOptions::default(), &Silent, &Interrupt::new());
-        let found = found.unwrap_or_else(|e| panic!("{at}: {e:?}"));
-        assert!(!found.is_damaged(), "{at}: {:?}", found.findings);
-        if !has_met.load(Ordering::SeqCst) {
-            break;
-        }
-        met += 1;
-    }
-    assert!(met > 5, "they did meet");
+    met_at_each_read(|_, repository, met| {
+        let found = check(repository, &CheckOptions::default(), &Silent, &Interrupt::new());
+        let found = found.unwrap_or_else(|e| panic!("{:?}: {e:?}", met()));
+        assert!(!found.is_damaged(), "{:?}: {:?}", met(), found.findings);
+    });
 }

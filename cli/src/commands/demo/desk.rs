@@ -13,7 +13,7 @@ use devsnap_engine::backup::{BackupOptions, create_snapshot};
 use devsnap_engine::node::Time;
 use devsnap_engine::progress::Progress;
 use devsnap_engine::repository::{InitOptions, Repository, Unlock};
-use devsnap_engine::snapshot::{DeviceIdentity, Named, Origin};
+use devsnap_engine::snapshot::{Named, Origin};
 use devsnap_simulator::contents::Truth;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -131,20 +131,8 @@ impl<'a> Desk<'a> {
     }
 
     fn options(&self, source: &DeviceSource, now: Timestamp, taken_at: Time) -> BackupOptions {
-        let info = source.info();
-        let device = DeviceIdentity {
-            udid: info.udid.to_string(),
-            name: info.name.clone(),
-            product_type: info.product_type.clone(),
-            os_version: info.product_version.clone(),
-            os_build: info.build_version.clone(),
-            encrypted: source.is_encrypted(),
-            full: false,
-            backup_at: Some(taken_at),
-            host: "demo".to_owned(),
-        };
         BackupOptions {
-            origin: Origin::Device(device),
+            origin: Origin::Device(source.identity("demo".to_owned())),
             tags: Vec::new(),
             taken_at,
             utc_offset_secs: self.session.zone.to_offset(now).seconds(),

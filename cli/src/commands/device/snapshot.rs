@@ -16,7 +16,7 @@ use devsnap_engine::error::Error;
 use devsnap_engine::id::SnapshotId;
 use devsnap_engine::progress::Progress;
 use devsnap_engine::repository::Repository;
-use devsnap_engine::snapshot::{DeviceIdentity, Named, Origin};
+use devsnap_engine::snapshot::{Named, Origin};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -180,7 +180,7 @@ impl Runs<'_> {
             Ok(source) => source,
             Err(error) => return Ok(Err(Broken::Device(error))),
         };
-        let origin = Origin::Device(identity(&source, args));
+        let origin = Origin::Device(source.identity(common::host(args)));
         let options = common::options(session, args, origin);
         let progress: Arc<dyn Progress> = watch.clone();
         let made = create_snapshot(repository, &mut source, &options, &progress, session.interrupt);
@@ -220,22 +220,6 @@ fn free_on_disk_of(folder: &Path) -> Result<u64, Failure> {
             .hint("say it with --max-size")
     })?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-/// Who the device is. Whether it sends everything it says only later.
-fn identity(source: &DeviceSource, args: &SnapshotArgs) -> DeviceIdentity {
-    let info = source.info();
-    DeviceIdentity {
-        udid: info.udid.as_str().to_owned(),
-        name: info.name.clone(),
-        product_type: info.product_type.clone(),
-        os_version: info.product_version.clone(),
-        os_build: info.build_version.clone(),
-        encrypted: source.is_encrypted(),
-        full: args.phone.full,
-        backup_at: None,
-        host: common::host(args),
-    }
 }
 
 /// What only a device's session has to tell.

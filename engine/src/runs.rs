@@ -16,7 +16,7 @@ const RUNS_MAX: usize = 64;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// A sorted set of records of `N` bytes.
-pub(super) struct SortedRuns<const N: usize> {
+pub(crate) struct SortedRuns<const N: usize> {
     folder: PathBuf,
     waiting: Vec<[u8; N]>,
     waiting_max: usize,
@@ -29,7 +29,7 @@ fn failed(doing: &'static str) -> impl Fn(std::io::Error) -> Error {
 
 impl<const N: usize> SortedRuns<N> {
     /// An empty set whose runs are temporary files in `folder`.
-    pub(super) fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         SortedRuns::with_run_of(folder, (RUN_BYTES / N).max(1))
     }
 
@@ -42,7 +42,7 @@ impl<const N: usize> SortedRuns<N> {
     /// # Errors
     ///
     /// A temporary file could not be written.
-    pub(super) fn push(&mut self, record: [u8; N]) -> Result<()> {
+    pub(crate) fn push(&mut self, record: [u8; N]) -> Result<()> {
         self.waiting.push(record);
         if self.waiting.len() < self.waiting_max {
             return Ok(());
@@ -55,24 +55,14 @@ impl<const N: usize> SortedRuns<N> {
 
     /// Writes what waits as a run.
     fn spill(&mut self) -> Result<()> {
-        let run = self.write_run(self.waiting.iter().map(|record| Ok(*record)))?;
+        let run = write_run(&self.folder, self.waiting.iter().map(|record| Ok(*record)))?;
         self.waiting.clear();
         self.runs.push(run);
         if self.runs.len() >= RUNS_MAX {
-            let merged = self.write_run(self.merged()?)?;
+            let merged = write_run(&self.folder, self.merged()?)?;
             self.runs = vec![merged];
         }
         Ok(())
-    }
-
-    fn write_run(&self, records: impl Iterator<Item = Result<[u8; N]>>) -> Result<File> {
-        const DOING: &str = "writing a temporary file";
-        let file = tempfile::tempfile_in(&self.folder).map_err(failed(DOING))?;
-        let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
-        for record in records {
-            out.write_all(&record?).map_err(failed(DOING))?;
-        }
-        out.into_inner().map_err(|e| failed(DOING)(e.into_error()))
     }
 
     /// All records in rising order, each once; they stay for another time.
@@ -80,7 +70,7 @@ impl<const N: usize> SortedRuns<N> {
     /// # Errors
     ///
     /// A temporary file could not be read.
-    pub(super) fn sorted(&mut self) -> Result<Merge<'_, N>> {
+    pub(crate) fn sorted(&mut self) -> Result<Merge<'_, N>> {
         self.waiting.sort_unstable();
         self.waiting.dedup();
         self.merged()
@@ -88,32 +78,60 @@ impl<const N: usize> SortedRuns<N> {
 
     /// The runs and what waits, which must be sorted.
     fn merged(&self) -> Result<Merge<'_, N>> {
-        const DOING: &str = "reading a temporary file";
-        let mut sources = Vec::with_capacity(self.runs.len());
-        for run in &self.runs {
-            // Handles of one file share their position, and one pass is over before the next.
-            let mut file = run;
-            file.seek(SeekFrom::Start(0)).map_err(failed(DOING))?;
-            sources.push(BufReader::with_capacity(BUFFER_BYTES, file));
-        }
-        let mut merge =
-            Merge { sources, waiting: self.waiting.iter(), heap: BinaryHeap::new(), last: None };
-        for source in 0..=merge.sources.len() {
-            merge.refill(source)?;
-        }
-        Ok(merge)
+        Merge::of(&self.runs, &self.waiting)
     }
 }
 
-/// Goes through a [`SortedRuns`] in order.
-pub(super) struct Merge<'a, const N: usize> {
+/// Writes sorted records into a temporary file in `folder`, which has no name.
+///
+/// # Errors
+///
+/// Those of `records`; the file could not be written.
+pub(crate) fn write_run<const N: usize>(
+    folder: &Path,
+    records: impl Iterator<Item = Result<[u8; N]>>,
+) -> Result<File> {
+    const DOING: &str = "writing a temporary file";
+    let file = tempfile::tempfile_in(folder).map_err(failed(DOING))?;
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
+    for record in records {
+        out.write_all(&record?).map_err(failed(DOING))?;
+    }
+    out.into_inner().map_err(|e| failed(DOING)(e.into_error()))
+}
+
+/// Goes through sorted runs, and sorted records in memory, in order; each record once.
+pub(crate) struct Merge<'a, const N: usize> {
     sources: Vec<BufReader<&'a File>>,
     waiting: std::slice::Iter<'a, [u8; N]>,
     heap: BinaryHeap<Reverse<([u8; N], usize)>>,
     last: Option<[u8; N]>,
 }
 
-impl<const N: usize> Merge<'_, N> {
+impl<'a, const N: usize> Merge<'a, N> {
+    /// A pass through `runs` and `waiting`. Handles of one file share their position: one pass is over
+    /// before the next begins.
+    ///
+    /// # Errors
+    ///
+    /// A temporary file could not be read.
+    pub(crate) fn of(
+        runs: impl IntoIterator<Item = &'a File>,
+        waiting: &'a [[u8; N]],
+    ) -> Result<Self> {
+        let mut sources = Vec::new();
+        for mut file in runs {
+            file.seek(SeekFrom::Start(0)).map_err(failed("reading a temporary file"))?;
+            sources.push(BufReader::with_capacity(BUFFER_BYTES, file));
+        }
+        let waiting = waiting.iter();
+        let mut merge = Merge { sources, waiting, heap: BinaryHeap::new(), last: None };
+        for source in 0..=merge.sources.len() {
+            merge.refill(source)?;
+        }
+        Ok(merge)
+    }
+
     /// Brings the next record of a source into the heap; the source behind the last is memory.
     fn refill(&mut self, source: usize) -> Result<()> {
         let next = match self.sources.get_mut(source) {

@@ -7,6 +7,7 @@ use devsnap_engine::progress::FaultKind;
 use devsnap_engine::snapshot::{
     self as snapshots, Completeness, DeviceIdentity, Origin, Snapshot, Totals,
 };
+use devsnap_engine::source::Verification;
 use devsnap_engine::tree::PageRef;
 
 /// A snapshot that is accepted survives being written again. Input: the map that is signed.
@@ -32,6 +33,7 @@ pub(crate) fn of_device(udid: &str, name: &str, secs: i64) -> Snapshot {
         full: false,
         backup_at: Some(Time { secs, nanos: 5 }),
         host: "desk".to_owned(),
+        verification: Some(Verification::Rows),
     });
     let root = BlobId::from_bytes([6; 32]);
     let path = TreePath::from_slashed(b"a/b").expect("because it is a path");

@@ -5,6 +5,7 @@ use crate::failure::{ExitCode, Failure};
 use crate::report::json;
 use crate::report::text::{duration, escaped, escaped_bytes, moment, size, state, tags};
 use devsnap_engine::snapshot::{Completeness, DeviceIdentity, Named, Origin};
+use devsnap_engine::source::Verification;
 use serde_json::Value;
 
 pub(super) fn run(session: &Session<'_>, args: &OneSnapshot) -> Result<ExitCode, Failure> {
@@ -90,4 +91,15 @@ fn about_device(
     say("Encrypted", if device.encrypted { "yes" } else { "no" }.to_owned());
     say("Backed up", device.backup_at.map_or_else(String::new, |at| moment(at, &session.zone)));
     say("Computer", escaped(&device.host));
+    say("Verified", device.verification.map_or("", verified).to_owned());
+}
+
+/// What was looked at when the set had come, in words.
+fn verified(what: Verification) -> &'static str {
+    match what {
+        Verification::Rows => "every file that the device's manifest names is there",
+        Verification::Names => "the manifest is encrypted; what it names was not looked at",
+        Verification::Incomplete => "files that the device's manifest names are missing",
+        Verification::Unreadable => "the device's manifest cannot be read",
+    }
 }

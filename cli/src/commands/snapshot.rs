@@ -175,6 +175,7 @@ fn identity(set: &BackupSet, host: String) -> DeviceIdentity {
         full: set.full.unwrap_or(false),
         backup_at: Some(time(set.backup_date)),
         host,
+        verification: None,
     }
 }
 

@@ -119,6 +119,7 @@ fn device(device: &DeviceIdentity) -> Value {
         "encrypted": device.encrypted,
         "full": device.full,
         "backup_time": device.backup_at.map(moment),
+        "verification": device.verification.map(|what| what.word()),
     })
 }
 

@@ -157,7 +157,9 @@ fn a_phone_becomes_a_snapshot_in_full_and_then_incrementally() {
     assert_eq!(first["message_type"], "summary", "{said:?}");
     assert_eq!((&first["device"]["full"], &first["complete"]), (&true.into(), &true.into()));
     assert_eq!(first["device"]["name"], "Ada\u{2019}s iPhone");
-    assert!(first["device"]["backup_time"].is_string() && first["verification"] == "rows");
+    assert!(
+        first["device"]["backup_time"].is_string() && first["device"]["verification"] == "rows"
+    );
     table.is_true(0, "latest");
     table.day(0, 1);
     let second = table.summary(&["snapshot", "-d", "ada's iphone"]);

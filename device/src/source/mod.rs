@@ -20,7 +20,9 @@ use devsnap_engine::node::Time;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::{Fault, FaultKind, Phase};
 use devsnap_engine::snapshot::DeviceIdentity;
-use devsnap_engine::source::{Delivery, DeviceRun, Faults, Source, SourceError, SourceRun};
+use devsnap_engine::source::{
+    Delivery, DeviceRun, Faults, Source, SourceError, SourceRun, Verification,
+};
 use jiff::Timestamp;
 use plist::Value;
 
@@ -36,7 +38,7 @@ use crate::services::notification_proxy::{self, NotificationProxy, OBSERVED};
 use crate::transport::{AtMost, ConnectionKind, DeviceAddress, Transport, Wait, distinct};
 use crate::udid::Udid;
 use crate::virtual_dir::previous::{NoPrevious, Previous};
-use crate::virtual_dir::{DirOptions, Verification, VirtualBackupDir};
+use crate::virtual_dir::{DirOptions, VirtualBackupDir};
 use crate::watch::{DeviceWatch, Stage};
 use signals::{Observer, SessionWait, Signals};
 use sync_lock::SyncLock;
@@ -182,6 +184,7 @@ impl DeviceSource {
             full: self.options.full,
             backup_at: None,
             host,
+            verification: None,
         }
     }
 
@@ -318,7 +321,11 @@ impl Source for DeviceSource {
 
     fn device_run(&self) -> Option<DeviceRun> {
         let outcome = self.outcome.as_ref()?;
-        Some(DeviceRun { full: outcome.full, backup_at: outcome.backup_at })
+        Some(DeviceRun {
+            full: outcome.full,
+            backup_at: outcome.backup_at,
+            verification: outcome.verification,
+        })
     }
 }
 

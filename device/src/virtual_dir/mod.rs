@@ -34,7 +34,6 @@ use incoming::Incoming;
 use names::{Below, Change, Lain, NameError, Names, Seen};
 use path::{BackupPath, Name, Shape};
 use previous::{At, Previous, STATUS_LEN_MAX};
-pub use rows::Verification;
 
 /// What the folder works with.
 pub struct DirOptions<'r> {

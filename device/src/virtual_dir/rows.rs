@@ -4,7 +4,7 @@ use std::path::Path;
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::{Fault, FaultKind};
-use devsnap_engine::source::Faults;
+use devsnap_engine::source::{Faults, Verification};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
@@ -17,26 +17,6 @@ const SQLITE: &[u8] = b"SQLite format 3\0";
 
 /// The longest value that a manifest's row may have, in bytes; real ones have a few kilobytes.
 const VALUE_LEN_MAX: i32 = 16 << 20;
-
-/// How much was looked at when the session was over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verification {
-    /// The manifest was opened, and every file it names is there.
-    Rows {
-        /// How many files it names.
-        files: u64,
-    },
-    /// The manifest is there, and encrypted: what it names was not looked at.
-    Names,
-    /// The manifest was opened, and files it names are not there.
-    Incomplete {
-        /// How many are missing.
-        missing: u64,
-    },
-    /// The manifest could not be opened as a database, though it looks like one.
-    Unreadable,
-}
 
 impl VirtualBackupDir<'_> {
     /// Looks whether every file of the manifest is there; what is not goes into `faults`.
@@ -51,8 +31,8 @@ impl VirtualBackupDir<'_> {
             return Verification::Names;
         }
         match self.compare(manifest.path(), faults, interrupt) {
-            Ok((files, 0)) => Verification::Rows { files },
-            Ok((_, missing)) => Verification::Incomplete { missing },
+            Ok(0) => Verification::Rows,
+            Ok(_) => Verification::Incomplete,
             Err(_) => {
                 let path = TreePath::root();
                 let reason = "Manifest.db cannot be read as a database".to_owned();
@@ -62,14 +42,14 @@ impl VirtualBackupDir<'_> {
         }
     }
 
-    /// Files that the manifest names, and how many of them are missing. Both sides are sorted, so
+    /// How many files that the manifest names are missing. Both sides are sorted, so
     /// one shard's listing is in memory at a time.
     fn compare(
         &self,
         manifest: &Path,
         faults: &mut Faults,
         interrupt: &Interrupt,
-    ) -> Result<(u64, u64), Box<dyn std::error::Error>> {
+    ) -> Result<u64, Box<dyn std::error::Error>> {
         let database = open(manifest)?;
         let mut statement =
             database.prepare("SELECT fileID FROM Files WHERE flags = 1 ORDER BY fileID")?;
@@ -98,7 +78,7 @@ impl VirtualBackupDir<'_> {
             self.progress.fault(&fault);
             faults.push(fault);
         }
-        Ok((files, missing))
+        Ok(missing)
     }
 
     fn root(&self) -> TreePath {

@@ -194,10 +194,7 @@ impl Run<'_> {
             progress,
             self.interrupt,
         )?;
-        let scratch = tempfile::Builder::new()
-            .prefix("run-")
-            .tempdir_in(self.repository.cache_folder())
-            .map_err(|e| Error::local("making a folder for temporary files", e))?;
+        let scratch = self.repository.scratch()?;
         let (lineage, scratch) = (&lineage, scratch.path());
         let pipeline = Pipeline::start(
             self.repository,
@@ -236,6 +233,7 @@ impl Run<'_> {
         if let (Origin::Device(device), Some(run)) = (&mut snapshot.origin, source.device_run()) {
             device.full = run.full;
             device.backup_at = run.backup_at;
+            device.verification = Some(run.verification);
         }
         Ok((snapshot, faults))
     }

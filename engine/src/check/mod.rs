@@ -112,7 +112,8 @@ pub fn check(
     }
     repository.settle_all()?;
     // What is written there has no name, and is written only when memory does not do.
-    let scratch = repository.cache_folder();
+    let folder = repository.scratch()?;
+    let scratch = folder.path();
     let roots = || snapshots.named.iter().map(|named| (named.id, named.snapshot.root));
     structure::check(repository, roots(), scratch, &mut report, interrupt)?;
     let stored = StoredPacks::of(repository);

@@ -1,6 +1,6 @@
 //! Storing again what snapshots need of condemned packs, in a session like any writer's.
+use super::PruneOptions;
 use super::usage::{Endangered, read_record};
-use super::{PruneOptions, scratch_folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BlobId, PackId};
 use crate::index::{PackStanding, Spot};
@@ -56,7 +56,7 @@ impl Copier<'_> {
     ) -> Result<StoredBytes> {
         self.repository.level_index()?;
         self.repository.index().add_condemned(self.condemned.iter().copied());
-        let scratch = scratch_folder(self.repository)?;
+        let scratch = self.repository.scratch()?;
         let pipeline = Pipeline::start(
             self.repository,
             session.clone(),

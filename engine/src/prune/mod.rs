@@ -95,7 +95,7 @@ pub fn prune(
     interrupt: &Interrupt,
 ) -> Result<PruneReport> {
     repository.require_full("pruning")?;
-    let scratch = scratch_folder(repository)?;
+    let scratch = repository.scratch()?;
     let mut roots = Roots::new(scratch.path());
     let run = Run { repository, options, progress, interrupt, scratch: scratch.path() };
     let mut report = PruneReport::default();
@@ -170,10 +170,4 @@ fn refuse_lost(lost: u64, first: Option<BlobId>) -> Result<()> {
          folder or device stores again what it still has",
         first.short()
     )))
-}
-
-/// A folder for temporary files that goes with its handle.
-fn scratch_folder(repository: &Repository) -> Result<tempfile::TempDir> {
-    let folder = tempfile::Builder::new().prefix("prune-").tempdir_in(repository.cache_folder());
-    folder.map_err(|e| Error::local("making a folder for temporary files", e))
 }

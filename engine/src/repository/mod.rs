@@ -16,6 +16,7 @@ mod own_pages;
 mod read;
 mod removal;
 mod running;
+mod scratch;
 mod session;
 mod snapshots;
 mod unlock;
@@ -163,6 +164,7 @@ impl Repository {
         let opened = unlock::open(&*backend, unlock, cache, progress)?;
         let unlock::Opened { cache_folder, keys, config, .. } = opened;
         let index = Index::open(&cache_folder, keys.repository())?;
+        scratch::sweep(&cache_folder);
         if let Some(number) = opened.in_force {
             configs::remember(&cache_folder, number)?;
         }

@@ -15,6 +15,7 @@ use crate::node::Time;
 use crate::path::TreePath;
 use crate::progress::FaultKind;
 use crate::seal::{Signer, WriterId, open_record, sign_record};
+use crate::source::Verification;
 use crate::tree::PageRef;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -59,6 +60,9 @@ struct WrittenDevice {
     full: bool,
     backup_at: Option<(i64, u32)>,
     host: String,
+    /// Not written by the first version.
+    #[serde(default)]
+    verification: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,6 +156,7 @@ impl From<&Origin> for WrittenOrigin {
                 full: d.full,
                 backup_at: d.backup_at.map(|t| (t.secs, t.nanos)),
                 host: d.host.clone(),
+                verification: d.verification.map(|what| what.word().to_owned()),
             }),
         }
     }
@@ -205,6 +210,7 @@ impl WrittenOrigin {
                 full: d.full,
                 backup_at: if_there(d.backup_at, time)?,
                 host: d.host,
+                verification: d.verification.as_deref().and_then(verification_of),
             }),
         })
     }
@@ -241,6 +247,11 @@ fn time((secs, nanos): (i64, u32)) -> Option<Time> {
     (nanos < 1_000_000_000).then_some(Time { secs, nanos })
 }
 
+/// A word of a newer program says nothing to this one, and is no reason to refuse its snapshot.
+fn verification_of(word: &str) -> Option<Verification> {
+    Verification::ALL.into_iter().find(|what| what.word() == word)
+}
+
 fn fault_of(word: &str) -> Option<FaultKind> {
     use FaultKind::{ChangedWhileRead, Unreadable, Unsupported, Vanished};
     [Unreadable, Vanished, ChangedWhileRead, Unsupported].into_iter().find(|k| k.word() == word)
@@ -265,6 +276,7 @@ pub(super) mod tests {
                 full: false,
                 backup_at: Some(Time { secs, nanos: 5 }),
                 host: "desk".to_owned(),
+                verification: Some(Verification::Names),
             }),
             taken_at: Time { secs, nanos: 0 },
             utc_offset_secs: 3600,
@@ -328,6 +340,19 @@ pub(super) mod tests {
         let mut written = Written::from(&device);
         let path = ByteBuf::from(b"c".to_vec());
         written.faults_first.push((path, "of-tomorrow".to_owned()));
+        assert_eq!(written.into_snapshot(device.writer), Some(device));
+    }
+
+    #[test]
+    fn a_verification_of_a_newer_program_says_nothing() {
+        let mut device = of_device("u", "n", 0);
+        let mut written = Written::from(&device);
+        if let WrittenOrigin::Device(of) = &mut written.origin {
+            of.verification = Some("of-tomorrow".to_owned());
+        }
+        if let Origin::Device(of) = &mut device.origin {
+            of.verification = None;
+        }
         assert_eq!(written.into_snapshot(device.writer), Some(device));
     }
 

@@ -11,6 +11,7 @@ use crate::node::Time;
 use crate::path::TreePath;
 use crate::progress::FaultKind;
 use crate::seal::WriterId;
+use crate::source::Verification;
 use crate::tree::PageRef;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +84,8 @@ pub struct DeviceIdentity {
     pub backup_at: Option<Time>,
     /// The computer that read it.
     pub host: String,
+    /// What was looked at when it had come; `None`: nothing, or in a way this version does not know.
+    pub verification: Option<Verification>,
 }
 
 /// Counts of a run; stored under these names.

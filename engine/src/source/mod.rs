@@ -50,6 +50,42 @@ pub struct DeviceRun {
     pub full: bool,
     /// When the device made it, by its own clock.
     pub backup_at: Option<Time>,
+    /// What was looked at when it had come.
+    pub verification: Verification,
+}
+
+/// How far a device's set was held against its own list of files when it had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// Its manifest was opened, and every file it names is there.
+    Rows,
+    /// Its manifest is encrypted: the files are there that the device sent, what they should be is
+    /// not known.
+    Names,
+    /// Its manifest was opened, and files it names are not there.
+    Incomplete,
+    /// Its manifest cannot be read as a database.
+    Unreadable,
+}
+
+impl Verification {
+    /// All there are.
+    pub const ALL: [Verification; 4] = [
+        Verification::Rows,
+        Verification::Names,
+        Verification::Incomplete,
+        Verification::Unreadable,
+    ];
+
+    /// The word it is stored and shown under.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verification::Rows => "rows",
+            Verification::Names => "names",
+            Verification::Incomplete => "incomplete",
+            Verification::Unreadable => "unreadable",
+        }
+    }
 }
 
 /// What a source works with while it runs.

@@ -8,7 +8,6 @@ use crate::commands::snapshot::{self as common, Stored};
 use crate::failure::{ExitCode, Failure, device_kind};
 use crate::report::Watch;
 use devsnap_backends::Location;
-use devsnap_device::virtual_dir::Verification;
 use devsnap_device::watch::DeviceWatch;
 use devsnap_device::{BackupOutcome, DeviceError, DeviceErrorKind, DeviceOptions, DeviceSource};
 use devsnap_engine::backup::{BackupReport, create_snapshot};
@@ -230,12 +229,6 @@ fn of_device(outcome: &BackupOutcome) -> Value {
         "bytes_received": bytes,
         "files_not_sent": outcome.not_sent,
         "answered": outcome.answered,
-        "verification": match outcome.verification {
-            Verification::Rows { .. } => "rows",
-            Verification::Names => "names",
-            Verification::Incomplete { .. } => "incomplete",
-            _ => "unreadable",
-        },
     })
 }
 

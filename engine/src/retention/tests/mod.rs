@@ -79,6 +79,7 @@ fn device(udid: &str) -> Origin {
         encrypted: true,
         full: false,
         backup_at: None,
+        verification: None,
         host: "desk".to_owned(),
     })
 }

@@ -37,6 +37,7 @@ use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::repository::{Repository, Snapshots};
 use devsnap_engine::snapshot::{Named, SelectError, Selector, select};
 use jiff::tz::TimeZone;
+use std::cell::Cell;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,13 @@ use std::path::{Path, PathBuf};
 ///
 /// Why it ended early.
 pub fn run(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure> {
+    match run_as_asked(command, session)? {
+        ExitCode::Done if session.is_unsure.get() => Ok(ExitCode::Damaged),
+        code => Ok(code),
+    }
+}
+
+fn run_as_asked(command: &Command, session: &Session<'_>) -> Result<ExitCode, Failure> {
     if let Some(what) = beyond_a_writer_key(command)
         && session.with_sources(|sources| sources.key_file()).is_some()
     {
@@ -131,12 +139,14 @@ pub struct Session<'a> {
     interrupt: &'a Interrupt,
     /// The person's, for reading dates and showing times.
     zone: TimeZone,
+    /// A snapshot was chosen by its place among others, and some of those cannot be read.
+    is_unsure: Cell<bool>,
 }
 
 impl<'a> Session<'a> {
     /// A session in this computer's time zone.
     pub fn new(global: &'a Global, report: &'a Report, interrupt: &'a Interrupt) -> Self {
-        Session { global, report, interrupt, zone: TimeZone::system() }
+        Session { global, report, interrupt, zone: TimeZone::system(), is_unsure: Cell::new(false) }
     }
 
     fn settings(&self) -> Result<Settings, Failure> {
@@ -214,9 +224,23 @@ impl<'a> Session<'a> {
     }
 
     /// As [`select`](Self::select), where the one that is meant may be one of those that were warned of.
+    /// Then it is said, and the command ends in [`ExitCode::Damaged`], whatever comes of it.
     fn select_among<'n>(&self, found: &'n Snapshots, text: &str) -> Result<&'n Named, Failure> {
         let count = found.unreadable.len();
-        select(&found.named, &Selector::parse(text), &self.zone).map_err(|error| {
+        let selector = Selector::parse(text);
+        let selected = select(&found.named, &selector, &self.zone);
+        if let Ok(named) = &selected
+            && count > 0
+            && !is_id_of(named, &selector.which)
+            && !self.is_unsure.replace(true)
+        {
+            let short = named.id.short();
+            self.report.warn(&format!(
+                "`{text}` is taken for snapshot {short}; a damaged one may be meant (exit code 26). \
+                 Name a snapshot by its id to be sure"
+            ));
+        }
+        selected.map_err(|error| {
             let nothing_fits = matches!(
                 error,
                 SelectError::NoneAtAll | SelectError::NotOf(_) | SelectError::NoneFits(_)
@@ -230,6 +254,11 @@ impl<'a> Session<'a> {
                 .hint("run `devsnap check --read-data` to see what is affected")
         })
     }
+}
+
+/// Whether `which` can mean nothing but this snapshot, whatever others there are.
+fn is_id_of(named: &Named, which: &str) -> bool {
+    which.len() >= 4 && named.id.to_hex().starts_with(&which.to_ascii_lowercase())
 }
 
 /// Who never made a repository is told how, not that a folder is missing.

@@ -36,7 +36,7 @@ pub use conversation::{
 pub use device::{backup_set, plist, udid};
 pub use edits::edits;
 pub use list::list;
-pub use marks::{session_marks, stored_pack, sweep_mark};
+pub use marks::{session_mark, session_marks, stored_pack, sweep_mark};
 pub use note::note;
 pub use pack::{block, pack_footer, pack_header, pack_list, pack_trailer};
 pub use records::{chunker_params, content, holes, node, object_name, path, xattrs};
@@ -90,6 +90,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "recovery_key", run: recovery_key, seeds: seal::recovery_key_seeds },
     Target { name: "segment", run: segment, seeds: segment::seeds },
     Target { name: "selector", run: selector, seeds: typed::selector_seeds },
+    Target { name: "session_mark", run: session_mark, seeds: marks::session_mark_seeds },
     Target { name: "session_marks", run: session_marks, seeds: marks::session_marks_seeds },
     Target { name: "slot", run: slot, seeds: seal::slot_seeds },
     Target { name: "snapshot", run: snapshot, seeds: snapshot::seeds },

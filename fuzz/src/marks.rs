@@ -124,6 +124,48 @@ pub(crate) fn session_marks_seeds() -> Vec<Vec<u8>> {
     seeds.map(String::into_bytes).to_vec()
 }
 
+/// What a mark says of its program is believed only when it was signed for this session and this mark.
+/// Input: what is signed behind the session's id.
+pub fn session_mark(data: &[u8]) {
+    let Opened { shelf, repository } = &*opened();
+    let (ours, other) = (SessionId::from_bytes([0x7f; 16]), SessionId::from_bytes([0xa0; 16]));
+    let said = |session: SessionId, name: &str, object: Vec<u8>| {
+        let key = ObjectKey::new(ObjectKind::Session, format!("{session}.{name}"));
+        shelf.replace_all(ObjectKind::Session, vec![(key, object)]);
+        let marks = SessionMarks::list(repository, "").expect("because memory can be listed");
+        marks.about(repository, session).program
+    };
+    let signed_for = |session: SessionId| {
+        let body = [session.as_bytes().as_slice(), data].concat();
+        object_of(ObjectKind::Session, &signed("session mark", &body))
+    };
+    let program = said(ours, "open", signed_for(ours));
+    if let Some(program) = &program {
+        assert!(program.len() < data.len() && data.windows(4).any(|at| at == b"open"));
+        assert_eq!(said(ours, "open", signed_for(ours)).as_ref(), Some(program));
+    }
+    assert_eq!(said(ours, "open", signed_for(other)), None, "it is of another session");
+    assert_eq!(said(ours, "open", data.to_vec()), None, "nobody sealed this one");
+    assert_eq!(said(ours, "fence", signed_for(ours)), None, "only who opened it has a say");
+    shelf.replace_all(ObjectKind::Session, Vec::new());
+}
+
+pub(crate) fn session_mark_seeds() -> Vec<Vec<u8>> {
+    // A map of three, in the names that are written.
+    let seed = |mark: &str, program: &str| {
+        let mut body = vec![0x83];
+        for (name, text) in [("mark", mark), ("program", program)] {
+            for word in [name, text] {
+                body.push(0xa0 | u8::try_from(word.len()).expect("because it is short"));
+                body.extend_from_slice(word.as_bytes());
+            }
+        }
+        body.extend_from_slice(b"\xa7at_secs\xce\x65\x00\x00\x00");
+        body
+    };
+    [seed("open", "devsnap 0.1.0"), seed("fence", "x"), seed("open", "")].to_vec()
+}
+
 /// What precedes a pack's header in the input of [`stored_pack`].
 const HOW_LEN: usize = 4 + TRAILER_LEN;
 

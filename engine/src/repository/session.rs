@@ -341,8 +341,8 @@ impl SessionMarks {
         self.0.keys().copied().filter(|id| self.stands(*id) && !self.has_ended(*id))
     }
 
-    /// What is known of an open session.
-    pub(crate) fn about(&self, repository: &Repository, id: SessionId) -> OpenSession {
+    /// What is known of an open session: of a program only what a writer of this repository signed.
+    pub fn about(&self, repository: &Repository, id: SessionId) -> OpenSession {
         let program = repository.read_mark(id, "open").ok().map(|(_, program)| program);
         let last_sign_secs = self.0.get(&id).and_then(|marks| marks.values().copied().max()?);
         OpenSession { id, program, last_sign_secs }

@@ -5,6 +5,7 @@
 //! writes; which comes next follows from what was said last.
 pub mod file_stream;
 pub mod message;
+pub mod status;
 
 use plist::{Dictionary, Value};
 
@@ -13,7 +14,8 @@ use crate::plist_guard::PlistLimits;
 use crate::plist_stream::{Encoding, PlistStream};
 use crate::transport::{AtMost, DeviceStream, Link, Wait};
 use file_stream::LinkWire;
-pub use message::{Message, Status, StatusCode};
+pub use message::Message;
+pub use status::{Status, StatusCode};
 
 /// The device versions of DeviceLink other clients accept reach to this; ours is the same.
 const OUR_VERSION: u64 = 400;

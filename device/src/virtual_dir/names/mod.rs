@@ -7,6 +7,7 @@
 //!
 //! At the end the overlay is told as changes against the parent ([`Names::changes`]).
 mod changes;
+mod entry;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use devsnap_engine::path::TreePath;
 
 use super::path::{Name, below};
 pub use changes::Change;
+use entry::{Entry, Folder, Found};
 
 /// Entries one session may make: a phone with a million files makes little more than a million.
 /// Each takes about 100 bytes, so this bounds what a hostile one can use up.
@@ -101,26 +103,6 @@ pub struct Listed {
     pub name: String,
     /// What it is.
     pub is: Lain,
-}
-
-/// A folder in the overlay.
-#[derive(Clone)]
-struct Folder<T> {
-    /// The parent's folder that shows through; `None` when nothing does.
-    base: Option<TreePath>,
-    /// What is other than there; `None` for a name that is gone.
-    changed: BTreeMap<Name, Option<Entry<T>>>,
-}
-
-#[derive(Clone)]
-enum Entry<T> {
-    Folder(Box<Folder<T>>),
-    Fresh {
-        content: T,
-        size_bytes: u64,
-    },
-    /// A file, or anything that is no folder, of the parent.
-    Kept(Box<TreePath>),
 }
 
 /// The names, as this session sees them. `T` stands for contents that came in it.
@@ -387,43 +369,6 @@ impl<'p, T: Copy> Names<'p, T> {
             }
         }
         Ok(Some(Found::World))
-    }
-}
-
-/// Where something was found.
-enum Found<'n, T> {
-    /// The folder that holds the sets.
-    World,
-    /// In the overlay.
-    Own(&'n Entry<T>),
-    /// In the parent, at this path.
-    Parents(TreePath, Lain),
-}
-
-impl<T> Folder<T> {
-    fn empty() -> Self {
-        Folder { base: None, changed: BTreeMap::new() }
-    }
-}
-
-impl<T> Entry<T> {
-    fn of_parent(at: TreePath, is: Lain) -> Self {
-        match is {
-            Lain::Folder { .. } => {
-                Entry::Folder(Box::new(Folder { base: Some(at), changed: BTreeMap::new() }))
-            }
-            _ => Entry::Kept(Box::new(at)),
-        }
-    }
-
-    /// How many entries it is, with all below it.
-    fn count(&self) -> usize {
-        match self {
-            Entry::Folder(folder) => {
-                1 + folder.changed.values().flatten().map(Entry::count).sum::<usize>()
-            }
-            _ => 1,
-        }
     }
 }
 

@@ -179,7 +179,7 @@ impl DeviceSource {
             os_version: info.product_version.clone(),
             os_build: info.build_version.clone(),
             encrypted: self.encrypted,
-            full: self.options.full,
+            full: None,
             backup_at: None,
             host,
         }

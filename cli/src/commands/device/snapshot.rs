@@ -3,6 +3,7 @@ use super::choose::{Attached, Wanted, find};
 use super::retry::Chances;
 use super::{Host, patience, pause};
 use crate::args::{SnapshotArgs, SnapshotDeviceArgs};
+use crate::awake::Awake;
 use crate::commands::Session;
 use crate::commands::snapshot::{self as common, Stored};
 use crate::failure::{ExitCode, Failure, device_kind};
@@ -54,7 +55,12 @@ pub(in crate::commands) fn run(
         None => find(session, &host, wanted, phone.wait)?,
     };
     let runs = Runs { session, args, host: &host, repository: &repository, parent };
-    if phone.all { runs.all(&devices) } else { runs.one(&devices) }
+    let mut awake = Awake::hold();
+    let ended = if phone.all { runs.all(&devices) } else { runs.one(&devices) };
+    if !awake.is_held() {
+        session.report.note("nothing here could keep this computer from falling asleep meanwhile");
+    }
+    ended
 }
 
 /// The runs of one call.

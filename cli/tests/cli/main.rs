@@ -15,6 +15,7 @@ mod keys;
 mod kill;
 mod phone_table;
 mod phones;
+mod phones_beside;
 mod power_cut;
 mod program;
 mod reference;

@@ -3,6 +3,7 @@
 //! [`TrustedDevice`] is what the rooms above hold: a device that has agreed to talk to us. It
 //! keeps no connection; each visit is a short [`Session`] of its own, since lockdownd closes idle
 //! ones.
+mod battery;
 mod certificates;
 mod client;
 mod info;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::transport::{AtMost, DeviceAddress, DeviceStream, Transport, Wait};
 
+pub use battery::Battery;
 pub use client::{Lockdown, PORT, Refusal};
 pub use info::{DeviceInfo, Glimpse};
 pub use pair_record::{PairRecord, PairRecords};

@@ -177,6 +177,11 @@ impl Simulator {
     pub fn unplug(&self, udid: &str) {
         self.muxd.detach(udid);
     }
+
+    /// Pulls a phone's cable; by the network it stays attached, if it was.
+    pub fn pull_cable(&self, udid: &str) {
+        self.muxd.detach_from_usb(udid);
+    }
 }
 
 impl Drop for Simulator {

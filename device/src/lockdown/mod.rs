@@ -23,7 +23,7 @@ pub use info::{DeviceInfo, Glimpse};
 pub use pair_record::{PairRecord, PairRecords};
 pub use pairing::{Pairing, PairingPatience, known_records, unpair};
 pub use session::{Escrow, NoSession, Session};
-pub use tls::Tls;
+pub use tls::{HandshakeLost, Tls};
 
 /// A device that takes our pair record.
 #[derive(Clone)]

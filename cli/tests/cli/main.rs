@@ -13,6 +13,7 @@ mod full_disk;
 mod golden;
 mod keys;
 mod kill;
+mod phone_faults;
 mod phone_table;
 mod phones;
 mod phones_beside;

@@ -4,4 +4,6 @@
 mod compare;
 mod days;
 mod faults;
+mod matrix;
+mod play;
 mod table;

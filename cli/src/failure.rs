@@ -1,5 +1,6 @@
 //! From what a crate reports to what a person reads: one line, what to do, and the exit code.
 mod device;
+mod received;
 
 use devsnap_backends::OpenError;
 use devsnap_engine::backend::BackendErrorKind;
@@ -10,6 +11,7 @@ use std::io;
 
 use crate::report::escaped;
 pub use device::device_kind;
+pub use received::Received;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,12 +63,13 @@ impl ExitCode {
     }
 }
 
-/// Why a command ended early: a line for people, advice, an exit code.
+/// Why a command ended early: a line for people, advice, an exit code, and what a device had sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     code: ExitCode,
     message: String,
     advice: Option<String>,
+    received: Option<Received>,
     silent: bool,
 }
 
@@ -74,7 +77,7 @@ impl Failure {
     /// A failure told in one line; whatever could move a terminal's cursor is escaped.
     pub fn new(code: ExitCode, message: impl AsRef<str>) -> Self {
         let message = escaped(message.as_ref());
-        Failure { code, message, advice: None, silent: false }
+        Failure { code, message, advice: None, received: None, silent: false }
     }
 
     /// A command line or environment that cannot be meant so.
@@ -91,6 +94,13 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
+        self
+    }
+
+    /// Adds what a device had sent before, if it had.
+    #[must_use]
+    pub fn after(mut self, received: Received) -> Self {
+        self.received = (!received.is_nothing()).then_some(received);
         self
     }
 
@@ -114,6 +124,11 @@ impl Failure {
     /// What to do.
     pub fn advice(&self) -> Option<&str> {
         self.advice.as_deref()
+    }
+
+    /// What a device had sent before, in vain.
+    pub fn received(&self) -> Option<&Received> {
+        self.received.as_ref()
     }
 
     /// Whether nothing should be printed.

@@ -3,6 +3,7 @@
 // A program exports nothing: `pub` says here what the other rooms of the program may use.
 #![allow(unreachable_pub)]
 mod args;
+mod awake;
 mod commands;
 mod failure;
 mod password;

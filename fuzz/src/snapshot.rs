@@ -30,7 +30,7 @@ pub(crate) fn of_device(udid: &str, name: &str, secs: i64) -> Snapshot {
         os_version: "26.1".to_owned(),
         os_build: "23B85".to_owned(),
         encrypted: true,
-        full: false,
+        full: Some(false),
         backup_at: Some(Time { secs, nanos: 5 }),
         host: "desk".to_owned(),
         verification: Some(Verification::Rows),

@@ -1,7 +1,7 @@
 //! The command line.
 use clap::{Args, Parser, Subcommand};
 use devsnap_simulator::phone::{
-    Cut, CutAt, Faults, LockdownRefusal, Passcode, Silence, Stage, SyncLock, Trust,
+    Battery, Cut, CutAt, Faults, LockdownRefusal, Passcode, Silence, Stage, SyncLock, Trust,
 };
 use devsnap_simulator::simulator::{Options, PhoneOptions, identity};
 use devsnap_simulator::wire::Weather;
@@ -66,6 +66,9 @@ pub(crate) struct Serve {
     /// Says on standard error which connections ended badly.
     #[arg(long)]
     pub(crate) verbose: bool,
+    /// What is left in the phones' batteries, from 0 to 100, on a charger or `unplugged`.
+    #[arg(long, value_name = "PERCENT[:unplugged]", default_value = "83", value_parser = battery)]
+    battery: Battery,
     #[command(flatten)]
     faults: FaultArguments,
 }
@@ -130,6 +133,7 @@ impl Serve {
             .into_iter()
             .map(|identity| PhoneOptions {
                 identity,
+                battery: self.battery,
                 faults: self.faults.faults(),
                 by_usb: !self.no_usb,
                 by_network: self.network,
@@ -215,6 +219,16 @@ fn weather(text: &str) -> Result<Weather, String> {
         "cruel" => Ok(Weather::Cruel),
         _ => Err("none of fair, unkind, cruel".into()),
     }
+}
+
+fn battery(text: &str) -> Result<Battery, String> {
+    let (percent, is_powered) = match text.strip_suffix(":unplugged") {
+        Some(percent) => (percent, false),
+        None => (text, true),
+    };
+    let percent = percent.parse().ok().filter(|percent| *percent <= 100);
+    let percent = percent.ok_or("neither PERCENT nor PERCENT:unplugged")?;
+    Ok(Battery { percent, is_powered, is_charging: is_powered && percent < 100 })
 }
 
 fn passcode(text: &str) -> Result<Passcode, String> {
@@ -367,6 +381,17 @@ mod tests {
     }
 
     #[test]
+    fn a_battery_is_charged_unless_it_is_unplugged_or_full() {
+        for (text, percent, is_powered, is_charging) in
+            [("12:unplugged", 12, false, false), ("12", 12, true, true), ("100", 100, true, false)]
+        {
+            let options = options(&["--battery", text]).unwrap();
+            let told = Battery { percent, is_powered, is_charging };
+            assert_eq!(options.phones[0].battery, told, "{text}");
+        }
+    }
+
+    #[test]
     fn what_no_flag_can_mean_is_refused() {
         for flags in [
             ["--passcode", "entered:soon"],
@@ -376,6 +401,8 @@ mod tests {
             ["--cut", "com.apple.afc@byte:9*often"],
             ["--silence", "com.apple.afc@byte:9=1"],
             ["--phone", "Ada"],
+            ["--battery", "101"],
+            ["--battery", "12:plugged"],
         ] {
             assert!(options(&flags).is_err(), "{flags:?}");
         }

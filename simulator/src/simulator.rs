@@ -1,7 +1,7 @@
 //! Phones on a table, and the usbmuxd that they are plugged into.
 use crate::lockdown::{self, Lockdown};
 use crate::muxd::{self, Log, Muxd};
-use crate::phone::{Faults, Identity, Phone};
+use crate::phone::{Battery, Faults, Identity, Phone};
 use crate::random::Random;
 use crate::wire::Weather;
 use std::fs;
@@ -51,6 +51,8 @@ impl Default for Options {
 pub struct PhoneOptions {
     /// Who it is.
     pub identity: Identity,
+    /// What its battery has left.
+    pub battery: Battery,
     /// What is wrong with it.
     pub faults: Faults,
     /// It is attached by USB.
@@ -62,7 +64,13 @@ pub struct PhoneOptions {
 impl PhoneOptions {
     /// Attached by USB, and well.
     pub fn new(identity: Identity) -> PhoneOptions {
-        PhoneOptions { identity, faults: Faults::default(), by_usb: true, by_network: false }
+        PhoneOptions {
+            identity,
+            battery: Battery::default(),
+            faults: Faults::default(),
+            by_usb: true,
+            by_network: false,
+        }
     }
 }
 
@@ -169,6 +177,11 @@ impl Simulator {
     pub fn unplug(&self, udid: &str) {
         self.muxd.detach(udid);
     }
+
+    /// Pulls a phone's cable; by the network it stays attached, if it was.
+    pub fn pull_cable(&self, udid: &str) {
+        self.muxd.detach_from_usb(udid);
+    }
 }
 
 impl Drop for Simulator {
@@ -199,6 +212,7 @@ fn take_out_of_the_box(
         let folder = state.join("phones").join(udid);
         fs::create_dir_all(&folder)?;
         let phone = Phone::new(options.identity.clone(), folder).with_seed(seed);
+        phone.set_battery(options.battery);
         phone.set_faults(options.faults.clone());
         taken.push((Arc::new(Lockdown::new(Arc::new(phone), lockdown)?), options));
     }

@@ -172,7 +172,8 @@ fn identity(set: &BackupSet, host: String) -> DeviceIdentity {
         os_version: word(&set.product_version),
         os_build: word(&set.build_version),
         encrypted: set.encrypted,
-        full: set.full.unwrap_or(false),
+        // Of a session that ended a set does not tell whether it was full.
+        full: if set.is_finished() { None } else { set.full },
         backup_at: Some(time(set.backup_date)),
         host,
         verification: None,
@@ -221,8 +222,11 @@ fn for_people(made: &BackupReport, stored: Stored) -> String {
         Origin::Folder { .. } => "",
     };
     let full = match &snapshot.origin {
-        Origin::Device(device) if device.full => ", full",
-        Origin::Device(_) => ", incremental",
+        Origin::Device(device) => match device.full {
+            Some(true) => ", full",
+            Some(false) => ", incremental",
+            None => "",
+        },
         Origin::Folder { .. } => "",
     };
     let (paths, bytes) = snapshot.root.map_or((0, 0), |root| (root.entries, root.size_bytes));
@@ -267,6 +271,7 @@ mod tests {
         assert_eq!(options.prefix.to_string(), UDID);
         assert_eq!(identity.udid, UDID);
         assert_eq!((identity.name.as_str(), identity.encrypted), ("Anna’s iPhone", true));
+        assert_eq!(identity.full, None, "a finished set does not tell");
         assert_eq!(identity.backup_at.map(|at| at.secs), Some(set.backup_date.as_second()));
     }
 

@@ -114,6 +114,9 @@ impl Counters {
     pub(super) fn stored(&self, bytes: u64) {
         self.bytes_stored.fetch_add(bytes, Relaxed);
     }
+    pub(super) fn bytes_stored(&self) -> u64 {
+        self.bytes_stored.load(Relaxed)
+    }
     pub(super) fn fault(&self) {
         self.faults.fetch_add(1, Relaxed);
     }

@@ -41,13 +41,18 @@ pub fn moment(time: Time) -> Value {
 
 /// A failure: `code` is the exit code, `kind` its word.
 pub fn error(failure: &Failure) -> Value {
-    json!({
-        "message_type": "error",
-        "code": failure.code() as u8,
-        "kind": failure.code().word(),
-        "text": failure.message(),
-        "action": failure.advice(),
-    })
+    let mut line = line("error");
+    line.insert("code".to_owned(), (failure.code() as u8).into());
+    line.insert("kind".to_owned(), failure.code().word().into());
+    line.insert("text".to_owned(), failure.message().into());
+    line.insert("action".to_owned(), failure.advice().into());
+    if let Some(received) = failure.received() {
+        line.insert("files_received".to_owned(), received.files.into());
+        line.insert("bytes_received".to_owned(), received.bytes.into());
+        line.insert("bytes_stored".to_owned(), received.bytes_stored.into());
+        line.insert("stored_is_of_use".to_owned(), received.is_of_use().into());
+    }
+    line.into()
 }
 
 /// A path that is not as it should be: a warning with a path.

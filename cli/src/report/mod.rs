@@ -6,7 +6,7 @@ pub mod json;
 pub mod text;
 
 use crate::args::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, Received};
 use bar::{Bar, call_for};
 use counters::Counters;
 use devsnap_device::watch::{DeviceWatch, Stage};
@@ -186,10 +186,13 @@ impl Report {
             }
             return;
         }
-        match failure.advice() {
-            Some(advice) => self.complain(&format!("error: {}\n  {advice}", failure.message())),
-            None => self.complain(&format!("error: {}", failure.message())),
+        let mut said = format!("error: {}", failure.message());
+        let received = failure.received().map(Received::sentence);
+        for line in received.iter().map(String::as_str).chain(failure.advice()) {
+            said.push_str("\n  ");
+            said.push_str(line);
         }
+        self.complain(&said);
     }
 
     /// Watches long work until it is dropped.
@@ -364,6 +367,11 @@ impl DeviceWatch for Watch {
 }
 
 impl Watch {
+    /// How much was put on the storage while this watched, in bytes.
+    pub fn bytes_stored(&self) -> u64 {
+        self.counters.bytes_stored()
+    }
+
     /// Says something on the terminal that the bar is on.
     fn beside(&self, say: impl FnOnce()) {
         match &self.bar {

@@ -3,6 +3,7 @@
 //! [`TrustedDevice`] is what the rooms above hold: a device that has agreed to talk to us. It
 //! keeps no connection; each visit is a short [`Session`] of its own, since lockdownd closes idle
 //! ones.
+mod battery;
 mod certificates;
 mod client;
 mod info;
@@ -16,12 +17,13 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::transport::{AtMost, DeviceAddress, DeviceStream, Transport, Wait};
 
+pub use battery::Battery;
 pub use client::{Lockdown, PORT, Refusal};
 pub use info::{DeviceInfo, Glimpse};
 pub use pair_record::{PairRecord, PairRecords};
 pub use pairing::{Pairing, PairingPatience, known_records, unpair};
 pub use session::{Escrow, NoSession, Session};
-pub use tls::Tls;
+pub use tls::{HandshakeLost, Tls};
 
 /// A device that takes our pair record.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ use super::certificates;
 use super::client::{ANSWER_WAIT, Lockdown, PORT, Refusal};
 use super::pair_record::{PairRecord, PairRecords};
 use super::session::{NoSession, Session};
+use super::tls::HandshakeLost;
 use crate::error::{DeviceError, DeviceErrorKind, Result};
 use crate::transport::{DeviceAddress, Events, Transport, TransportEvent, Wait};
 use crate::udid::Udid;
@@ -92,6 +93,7 @@ impl Pairing<'_> {
     /// Whether the device begins a session with this record.
     fn is_taken(&self, record: &PairRecord, wait: &mut dyn Wait) -> Result<bool> {
         let since = Instant::now();
+        let mut is_second = false;
         loop {
             match Session::begin(self.transport, self.address, record, ANSWER_WAIT, wait) {
                 Ok(session) => {
@@ -109,9 +111,16 @@ impl Pairing<'_> {
                 Err(NoSession::Refused(refusal)) => {
                     return Err(refusal.into_error("starting a session"));
                 }
-                // Certificates that cannot be used, or a handshake that the device broke off.
+                // Certificates that cannot be used, or a handshake that the device refused.
                 Err(NoSession::Failed(error)) if error.kind() == DeviceErrorKind::NotTrusted => {
                     return Ok(false);
+                }
+                // A link that drops must not cost the pairing: only a device that breaks off again
+                // means it.
+                Err(NoSession::Failed(error)) if HandshakeLost::is_behind(&error) => {
+                    if std::mem::replace(&mut is_second, true) {
+                        return Ok(false);
+                    }
                 }
                 Err(NoSession::Failed(error)) => return Err(error),
             }

@@ -59,8 +59,10 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// [`NotTrusted`](DeviceErrorKind::NotTrusted) when the device breaks the handshake off or
-    /// is another one: to all that is known it has forgotten this computer. What `wait` says.
+    /// [`NotTrusted`](DeviceErrorKind::NotTrusted) when the device refuses the handshake or is
+    /// another one: it has forgotten this computer.
+    /// [`ConnectionLost`](DeviceErrorKind::ConnectionLost) because of [`HandshakeLost`]: it ended
+    /// without a word, as when a cable is pulled; but a device may refuse so too. What `wait` says.
     pub fn connect(
         &self,
         mut stream: Box<dyn DeviceStream>,
@@ -96,7 +98,25 @@ fn unusable(cause: Cause) -> DeviceError {
         .because(cause)
 }
 
+/// A handshake that ended without a word.
+#[derive(Debug, thiserror::Error)]
+#[error("the handshake was broken off: {0}")]
+pub struct HandshakeLost(io::Error);
+
+impl HandshakeLost {
+    /// Whether that is why `error` came about.
+    pub fn is_behind(error: &DeviceError) -> bool {
+        std::error::Error::source(error).is_some_and(|cause| cause.is::<HandshakeLost>())
+    }
+}
+
 fn failed(error: io::Error) -> DeviceError {
+    // What TLS itself has to say comes as invalid data.
+    if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Other) {
+        let sentence = "the connection broke off as it was being encrypted";
+        return DeviceError::new(DeviceErrorKind::ConnectionLost, sentence)
+            .because(HandshakeLost(error));
+    }
     DeviceError::new(
         DeviceErrorKind::NotTrusted,
         "no encrypted connection with the device; it may have forgotten this computer",

@@ -15,7 +15,7 @@ use crate::transport::DeviceStream;
 pub const SERVICE: &str = "com.apple.mobile.heartbeat";
 
 /// How often the answering thread looks whether it is still wanted.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Answers the device from a thread of its own until it is dropped.
 pub struct Heartbeat {

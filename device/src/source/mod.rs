@@ -28,7 +28,9 @@ use plist::Value;
 
 use crate::devicelink::DeviceLink;
 use crate::error::{DeviceError, DeviceErrorKind, Result};
-use crate::lockdown::{DeviceInfo, Escrow, PairRecords, Pairing, PairingPatience, TrustedDevice};
+use crate::lockdown::{
+    Battery, DeviceInfo, Escrow, PairRecords, Pairing, PairingPatience, TrustedDevice,
+};
 use crate::mobilebackup2::backup::{self, BackupRequest, Conversation, LastWord};
 use crate::mobilebackup2::info_plist::Collected;
 use crate::mobilebackup2::{self, errors};
@@ -100,7 +102,7 @@ pub struct BackupOutcome {
     pub backup_at: Option<Time>,
     /// The device gave its last word; without it the session is kept, and said to be incomplete.
     pub answered: bool,
-    /// Files that came, and their bytes.
+    /// Files that came whole, and all bytes that came.
     pub received: (u64, u64),
     /// Files that the device could not send, by its own word. It leaves them out of its manifest
     /// or has sent them again.
@@ -112,8 +114,10 @@ pub struct DeviceSource {
     device: TrustedDevice,
     info: DeviceInfo,
     encrypted: bool,
+    battery: Option<Battery>,
     options: DeviceOptions,
     watch: Arc<dyn DeviceWatch>,
+    received: (u64, u64),
     outcome: Option<BackupOutcome>,
 }
 
@@ -155,6 +159,7 @@ impl DeviceSource {
         let mut session = device.session(&mut wait)?;
         let info = DeviceInfo::of_values(session.lockdown().value(None, None)?)?;
         let encrypted = will_encrypt(&mut session)?;
+        let battery = Battery::of(&mut session)?;
         session.end();
         if info.udid != device.address().udid {
             return Err(DeviceError::new(
@@ -162,7 +167,8 @@ impl DeviceSource {
                 "the device names itself otherwise than usbmuxd names it",
             ));
         }
-        Ok(DeviceSource { device, info, encrypted, options, watch, outcome: None })
+        let (received, outcome) = ((0, 0), None);
+        Ok(DeviceSource { device, info, encrypted, battery, options, watch, received, outcome })
     }
 
     /// Who it is.
@@ -181,7 +187,7 @@ impl DeviceSource {
             os_version: info.product_version.clone(),
             os_build: info.build_version.clone(),
             encrypted: self.encrypted,
-            full: self.options.full,
+            full: None,
             backup_at: None,
             host,
             verification: None,
@@ -191,6 +197,16 @@ impl DeviceSource {
     /// Whether it encrypts what it sends with a backup password.
     pub fn is_encrypted(&self) -> bool {
         self.encrypted
+    }
+
+    /// What was left in its battery when it was connected to, if it says so.
+    pub fn battery(&self) -> Option<Battery> {
+        self.battery
+    }
+
+    /// How many files came whole and how many bytes came, whatever became of the session.
+    pub fn received(&self) -> (u64, u64) {
+        self.received
     }
 
     /// What came of the session, once it was kept.
@@ -227,6 +243,7 @@ impl DeviceSource {
         };
         let talked = self.converse(&mut open, &request, &mut dir, &mut wait);
         let went_well = talked.as_ref().is_ok_and(|talk| talk.last_word != LastWord::Left);
+        self.received = dir.received();
         open.close(&self.device, went_well && !dir.has_failed());
         // What went wrong here first is why the device gave up, whatever it says.
         if let Some(failure) = dir.take_failure() {

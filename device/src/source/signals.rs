@@ -15,7 +15,7 @@ use crate::transport::{Events, TransportEvent, Wait};
 use crate::watch::{DeviceWatch, Stage};
 
 /// How often an observing thread looks whether it is still wanted.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a device may be silent between two messages before it is said to be preparing.
 const SILENT: Duration = Duration::from_secs(60);

@@ -38,6 +38,7 @@ impl<'d, 'r> Incoming<'d, 'r> {
     fn store(&mut self, file: Arriving) -> io::Result<()> {
         let Arriving { path, stream, local, len } = file;
         let content = stream.finish()?;
+        self.dir.files += 1;
         self.dir.file_arrived(&path, content, len, local);
         Ok(())
     }
@@ -73,9 +74,9 @@ impl Receiver for Incoming<'_, '_> {
     }
 
     fn data(&mut self, bytes: &[u8]) {
-        if let Some(file) = &mut self.file
-            && let Err(error) = file.take(bytes)
-        {
+        let Some(file) = &mut self.file else { return };
+        self.dir.bytes += bytes.len() as u64;
+        if let Err(error) = file.take(bytes) {
             self.file = None;
             self.dir.storing_failed(error);
         }

@@ -182,8 +182,6 @@ impl<'r> VirtualBackupDir<'r> {
         if let Some(local) = local {
             self.local.insert(content, local);
         }
-        self.files += 1;
-        self.bytes += len;
         self.progress.advance(1, len);
     }
 
@@ -215,7 +213,7 @@ impl<'r> VirtualBackupDir<'r> {
         }
     }
 
-    /// How many files came, and how many bytes they have.
+    /// How many files came whole, and how many bytes came, of those that did not too.
     pub fn received(&self) -> (u64, u64) {
         (self.files, self.bytes)
     }

@@ -95,6 +95,7 @@ fn a_phone_on_the_network_is_kept_awake() {
     // It is paired by cable first: no phone pairs over the air.
     let table = Table::with(5, Weather::Fair, faults, (true, true));
     table.connect().unwrap();
+    table.simulator.pull_cable(&table.phone().identity().udid);
     let kept = table.back_up().unwrap();
     let (_folder, set) = table.export(&kept);
     compare(&set, None, &newest(&table.phone_folder()));

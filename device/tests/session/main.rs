@@ -5,4 +5,6 @@ mod compare;
 mod cuts;
 mod days;
 mod faults;
+mod matrix;
+mod play;
 mod table;

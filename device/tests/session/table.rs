@@ -15,6 +15,7 @@ use devsnap_simulator::wire::Weather;
 use devsnap_simulator::{Options, Phone, PhoneOptions, Simulator, simulator};
 use devsnap_testkit::{TestRepository, test_repository::held};
 use std::path::PathBuf;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -28,6 +29,15 @@ pub(crate) struct Table {
     pub(crate) interrupt: Interrupt,
     pub(crate) full: bool,
     pub(crate) free_bytes: u64,
+    pub(crate) patience: Patience,
+}
+
+/// How long what is waited for.
+pub(crate) struct Patience {
+    /// For "Trust" and for unlocking.
+    pub(crate) for_person: Duration,
+    pub(crate) for_passcode: Option<Duration>,
+    pub(crate) for_silence: Duration,
 }
 
 /// What a person would have seen.
@@ -37,6 +47,8 @@ pub(crate) struct Seen {
     pub(crate) warnings: Mutex<Vec<String>>,
     /// Raised as this stage is seen.
     pub(crate) stop_at: Mutex<Option<(Stage, Interrupt)>>,
+    /// Told as this stage is seen.
+    pub(crate) tell_at: Mutex<Option<(Stage, Sender<()>)>>,
 }
 
 impl DeviceWatch for Seen {
@@ -46,6 +58,10 @@ impl DeviceWatch for Seen {
             && *at == stage
         {
             interrupt.raise();
+        }
+        let mut tell_at = self.tell_at.lock().unwrap();
+        if let Some((_, told)) = tell_at.take_if(|(at, _)| *at == stage) {
+            told.send(()).unwrap();
         }
     }
     fn warn(&self, sentence: &str) {
@@ -78,11 +94,20 @@ impl Table {
     }
 
     pub(crate) fn with(seed: u64, weather: Weather, faults: Faults, by: (bool, bool)) -> Table {
+        Table::holding(Proportions { files: 320, bytes: 4 << 20 }, seed, weather, faults, by)
+    }
+
+    pub(crate) fn holding(
+        proportions: Proportions,
+        seed: u64,
+        weather: Weather,
+        faults: Faults,
+        by: (bool, bool),
+    ) -> Table {
         let state = tempfile::tempdir().unwrap();
         let identity = simulator::identity(0);
         let folder = state.path().join("phones").join(&identity.udid);
         std::fs::create_dir_all(&folder).unwrap();
-        let proportions = Proportions { files: 320, bytes: 4 << 20 };
         Contents::generate(seed, &proportions).save(&folder).unwrap();
         Habits { keybag_rounds: 200, ..Habits::default() }.save(&folder).unwrap();
         let (by_usb, by_network) = by;
@@ -103,6 +128,11 @@ impl Table {
             interrupt: Interrupt::new(),
             full: false,
             free_bytes: 1 << 40,
+            patience: Patience {
+                for_person: Duration::from_secs(60),
+                for_passcode: None,
+                for_silence: Duration::from_secs(120),
+            },
         }
     }
 
@@ -129,11 +159,12 @@ impl Table {
             full: self.full,
             pairing: PairingPatience {
                 for_usbmuxd: Duration::ZERO,
-                for_person: Duration::from_secs(60),
+                for_person: self.patience.for_person,
                 ask_every: Duration::from_millis(20),
             },
             lock_patience: Duration::from_millis(900),
-            idle_max: Duration::from_secs(120),
+            passcode_patience: self.patience.for_passcode,
+            idle_max: self.patience.for_silence,
             ..DeviceOptions::new(records, self.free_bytes, now)
         };
         let transport = Arc::new(Usbmuxd::at(address));

@@ -231,7 +231,7 @@ impl Run<'_> {
         };
         let mut snapshot = self.snapshot(lineage, root, totals, &faults);
         if let (Origin::Device(device), Some(run)) = (&mut snapshot.origin, source.device_run()) {
-            device.full = run.full;
+            device.full = Some(run.full);
             device.backup_at = run.backup_at;
             device.verification = Some(run.verification);
         }

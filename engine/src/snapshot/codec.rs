@@ -57,7 +57,7 @@ struct WrittenDevice {
     os_version: String,
     os_build: String,
     encrypted: bool,
-    full: bool,
+    full: Option<bool>,
     backup_at: Option<(i64, u32)>,
     host: String,
     /// Not written by the first version.
@@ -273,7 +273,7 @@ pub(super) mod tests {
                 os_version: "26.1".to_owned(),
                 os_build: "23B85".to_owned(),
                 encrypted: true,
-                full: false,
+                full: Some(false),
                 backup_at: Some(Time { secs, nanos: 5 }),
                 host: "desk".to_owned(),
                 verification: Some(Verification::Names),
@@ -316,7 +316,10 @@ pub(super) mod tests {
         folder.origin = Origin::Folder { host: "desk".to_owned(), path: b"/\xff".to_vec() };
         folder.completeness = Completeness::Complete;
         folder.root = None;
-        for snapshot in [device, folder] {
+        let mut set = device.clone();
+        let Origin::Device(of_set) = &mut set.origin else { panic!("it is of a device") };
+        of_set.full = None;
+        for snapshot in [device, folder, set] {
             let bytes = encode(&snapshot, HERE, &signer());
             assert_eq!(decode(&bytes, HERE, known).unwrap(), snapshot);
         }

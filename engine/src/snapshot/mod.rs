@@ -78,8 +78,9 @@ pub struct DeviceIdentity {
     pub os_build: String,
     /// Whether the set is encrypted with the device's backup password.
     pub encrypted: bool,
-    /// Whether the device sent everything, not only what had changed.
-    pub full: bool,
+    /// Whether the device sent everything, not only what had changed; `None` when nobody knows, as
+    /// of a finished set that lay in a folder.
+    pub full: Option<bool>,
     /// When the device made the set.
     pub backup_at: Option<Time>,
     /// The computer that read it.

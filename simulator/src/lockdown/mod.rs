@@ -7,7 +7,7 @@ mod session;
 mod values;
 
 use crate::connection::Connection;
-use crate::phone::{Phone, Trust};
+use crate::phone::{Faults, Phone, Trust};
 use crate::services::{self, Link};
 use crate::tls::Trusted;
 use key::DeviceKey;
@@ -52,8 +52,14 @@ pub struct Lockdown {
     ports: Ports,
     /// How often the person has left the trust dialog alone.
     dialogs: Mutex<u32>,
-    /// How often each of the faults' refusals has been made.
-    refused: Mutex<Vec<u32>>,
+    refused: Mutex<Refused>,
+}
+
+/// How often each refusal of some faults has been made.
+#[derive(Default)]
+struct Refused {
+    of: Option<Arc<Faults>>,
+    times: Vec<u32>,
 }
 
 /// What a connection to a port turned out to be for.
@@ -206,11 +212,16 @@ impl Lockdown {
     fn refusal(&self, request: &str) -> Option<String> {
         let faults = self.phone.faults();
         let mut refused = self.refused.lock().expect("because no holder panics");
-        refused.resize(faults.lockdown_refusals.len(), 0);
-        let (refusal, times) =
-            faults.lockdown_refusals.iter().zip(refused.iter_mut()).find(|(refusal, times)| {
+        if !refused.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &faults)) {
+            // Other faults: they have not struck yet.
+            let times = vec![0; faults.lockdown_refusals.len()];
+            *refused = Refused { of: Some(Arc::clone(&faults)), times };
+        }
+        let (refusal, times) = faults.lockdown_refusals.iter().zip(refused.times.iter_mut()).find(
+            |(refusal, times)| {
                 refusal.request == request && refusal.times.is_none_or(|most| **times < most)
-            })?;
+            },
+        )?;
         *times = times.saturating_add(1);
         Some(refusal.error.clone())
     }

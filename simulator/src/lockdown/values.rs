@@ -1,5 +1,5 @@
 //! What lockdown tells of the phone, by domain and key.
-use crate::phone::{Identity, Phone};
+use crate::phone::{Battery, Identity, Phone};
 use crate::random::Random;
 use plist::{Dictionary, Value};
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ impl Settings {
             "" => default_domain(phone, public_key),
             "com.apple.mobile.backup" => backup(phone),
             "com.apple.disk_usage" | "com.apple.disk_usage.factory" => disk_usage(),
-            "com.apple.mobile.battery" => battery(),
+            "com.apple.mobile.battery" => battery(phone.battery()),
             "com.apple.international" => international(),
             "com.apple.iTunes" => itunes(),
             "com.apple.mobile.iTunes" => minimal_itunes(),
@@ -207,13 +207,13 @@ fn disk_usage() -> Dictionary {
     ])
 }
 
-fn battery() -> Dictionary {
+fn battery(battery: Battery) -> Dictionary {
     dictionary([
-        ("BatteryCurrentCapacity", 83.into()),
-        ("BatteryIsCharging", true.into()),
-        ("ExternalChargeCapable", true.into()),
-        ("ExternalConnected", true.into()),
-        ("FullyCharged", false.into()),
+        ("BatteryCurrentCapacity", u64::from(battery.percent).into()),
+        ("BatteryIsCharging", battery.is_charging.into()),
+        ("ExternalChargeCapable", battery.is_powered.into()),
+        ("ExternalConnected", battery.is_powered.into()),
+        ("FullyCharged", (battery.percent >= 100).into()),
         ("GasGaugeCapability", true.into()),
         ("HasBattery", true.into()),
     ])

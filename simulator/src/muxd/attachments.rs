@@ -120,11 +120,14 @@ impl Attachments {
         inner.tell(&event);
     }
 
-    /// Detaches all ways to a phone, and says under which numbers they were.
-    pub(super) fn detach(&self, udid: &str) -> Vec<u64> {
+    /// Detaches those of the ways to a phone that are meant, and says under which numbers they
+    /// were.
+    pub(super) fn detach(&self, udid: &str, is_meant: impl Fn(&Link) -> bool) -> Vec<u64> {
         let mut inner = self.inner.lock().expect("because no holder panics");
-        let (gone, present) =
-            inner.present.drain(..).partition(|attachment| attachment.udid() == udid);
+        let (gone, present) = inner
+            .present
+            .drain(..)
+            .partition(|attachment| attachment.udid() == udid && is_meant(&attachment.link));
         inner.present = present;
         let gone: Vec<Arc<Attachment>> = gone;
         for attachment in &gone {

@@ -123,7 +123,16 @@ impl Muxd {
 
     /// Detaches all ways to a phone, and breaks off what leads there.
     pub fn detach(&self, udid: &str) {
-        for attachment in self.daemon.attachments.detach(udid) {
+        self.detach_if(udid, |_| true);
+    }
+
+    /// Detaches a phone from the cable only; connections over it break off.
+    pub fn detach_from_usb(&self, udid: &str) {
+        self.detach_if(udid, |link| matches!(link, Link::Usb));
+    }
+
+    fn detach_if(&self, udid: &str, is_meant: impl Fn(&Link) -> bool) {
+        for attachment in self.daemon.attachments.detach(udid, is_meant) {
             self.daemon.live.break_off(attachment);
         }
     }

@@ -1,5 +1,6 @@
 //! Who the phone is and what it is set to: what all services share.
 mod apps;
+mod battery;
 mod faults;
 mod locks;
 mod media;
@@ -7,6 +8,7 @@ mod mishaps;
 mod notices;
 
 pub use apps::App;
+pub use battery::Battery;
 pub use faults::{Cut, CutAt, Faults, LockdownRefusal, Passcode, Silence, Stage, SyncLock, Trust};
 pub use locks::{Locks, SYNC_LOCK_FILE};
 pub use media::{Entry, Item, Media, Refused, normal_path};
@@ -48,6 +50,7 @@ pub struct Phone {
     seed: u64,
     apps: Vec<App>,
     backup_password: Mutex<Option<String>>,
+    battery: Mutex<Battery>,
     faults: Mutex<Arc<Faults>>,
     /// How many more connections the cut of `faults` happens to.
     cuts_left: Mutex<u32>,
@@ -70,6 +73,7 @@ impl Phone {
             seed: 0,
             apps: apps::default_apps(),
             backup_password: Mutex::new(backup_password),
+            battery: Mutex::default(),
             faults: Mutex::default(),
             cuts_left: Mutex::new(0),
             notices: Notices::default(),
@@ -106,6 +110,16 @@ impl Phone {
     /// The apps of its person.
     pub fn apps(&self) -> &[App] {
         &self.apps
+    }
+
+    /// What its battery has left.
+    pub fn battery(&self) -> Battery {
+        *self.battery.lock().expect("because no holder panics")
+    }
+
+    /// Charges it, drains it, or pulls its plug.
+    pub fn set_battery(&self, battery: Battery) {
+        *self.battery.lock().expect("because no holder panics") = battery;
     }
 
     /// What goes wrong with it at the moment.

@@ -6,7 +6,7 @@ use crate::args::DeviceInfoArgs;
 use crate::commands::Session;
 use crate::failure::{ExitCode, Failure};
 use crate::report::text::{escaped, size};
-use devsnap_device::lockdown::{DeviceInfo, Pairing, TrustedDevice};
+use devsnap_device::lockdown::{Battery, DeviceInfo, Pairing, TrustedDevice};
 use devsnap_device::services::diagnostics;
 use devsnap_device::transport::Wait;
 use devsnap_device::{DeviceError, DeviceErrorKind};
@@ -55,7 +55,7 @@ struct Said {
     values: Dictionary,
     encrypted: Option<bool>,
     passcode_set: Option<bool>,
-    battery_percent: Option<u64>,
+    battery: Option<Battery>,
     disk_bytes: Option<u64>,
     free_bytes: Option<u64>,
 }
@@ -98,9 +98,9 @@ fn ask(device: &TrustedDevice, wait: &mut dyn Wait) -> Result<Said, DeviceError>
     let mut value = |domain, key| session.lockdown().value(Some(domain), Some(key));
     let number = |value: Option<Plist>| value.and_then(|value| value.as_unsigned_integer());
     let encrypted = value("com.apple.mobile.backup", "WillEncrypt")?;
-    let battery = value("com.apple.mobile.battery", "BatteryCurrentCapacity")?;
     let disk = value("com.apple.disk_usage", "TotalDataCapacity")?;
     let free = value("com.apple.disk_usage", "AmountDataAvailable")?;
+    let battery = Battery::of(&mut session)?;
     session.end();
     // A service that cannot be had leaves one line out.
     let passcode_set = device
@@ -111,7 +111,7 @@ fn ask(device: &TrustedDevice, wait: &mut dyn Wait) -> Result<Said, DeviceError>
         values,
         encrypted: encrypted.and_then(|value| value.as_boolean()),
         passcode_set,
-        battery_percent: number(battery),
+        battery,
         disk_bytes: number(disk),
         free_bytes: number(free),
     })
@@ -122,7 +122,8 @@ fn all_of(device: &Attached, said: &Said, redact: bool) -> Map<String, Value> {
     let fields = json!({
         "encrypted": said.encrypted,
         "passcode_set": said.passcode_set,
-        "battery_percent": said.battery_percent,
+        "battery_percent": said.battery.map(|battery| battery.percent),
+        "battery_charging": said.battery.and_then(|battery| battery.is_charging),
         "disk_bytes": said.disk_bytes,
         "free_bytes": said.free_bytes,
         "values": shown_values(said, redact),
@@ -192,12 +193,21 @@ fn rows(device: &Attached, said: &Said, redact: bool) -> Vec<(&'static str, Stri
         ("System", system),
         ("Passcode set", said.passcode_set.map(yes_or_no)),
         ("Backups encrypted", said.encrypted.map(yes_or_no)),
-        ("Battery", said.battery_percent.map(|percent| format!("{percent} %"))),
+        ("Battery", said.battery.map(battery_words)),
         ("Room", room),
     ]
     .into_iter()
     .filter_map(|(what, value)| Some((what, value?)))
     .collect()
+}
+
+fn battery_words(battery: Battery) -> String {
+    let charging = match battery.is_charging {
+        Some(true) => ", charging",
+        Some(false) => ", not charging",
+        None => "",
+    };
+    format!("{} %{charging}", battery.percent)
 }
 
 #[cfg(test)]
@@ -214,7 +224,7 @@ mod tests {
             values,
             encrypted: None,
             passcode_set: None,
-            battery_percent: None,
+            battery: None,
             disk_bytes: None,
             free_bytes: None,
         };

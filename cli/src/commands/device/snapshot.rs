@@ -3,11 +3,13 @@ use super::choose::{Attached, Wanted, find};
 use super::retry::Chances;
 use super::{Host, patience, pause};
 use crate::args::{SnapshotArgs, SnapshotDeviceArgs};
+use crate::awake::Awake;
 use crate::commands::Session;
 use crate::commands::snapshot::{self as common, Stored};
-use crate::failure::{ExitCode, Failure, device_kind};
+use crate::failure::{ExitCode, Failure, Received, device_kind};
 use crate::report::Watch;
 use devsnap_backends::Location;
+use devsnap_device::lockdown::Battery;
 use devsnap_device::watch::DeviceWatch;
 use devsnap_device::{BackupOutcome, DeviceError, DeviceErrorKind, DeviceOptions, DeviceSource};
 use devsnap_engine::backup::{BackupReport, create_snapshot};
@@ -53,7 +55,12 @@ pub(in crate::commands) fn run(
         None => find(session, &host, wanted, phone.wait)?,
     };
     let runs = Runs { session, args, host: &host, repository: &repository, parent };
-    if phone.all { runs.all(&devices) } else { runs.one(&devices) }
+    let mut awake = Awake::hold();
+    let ended = if phone.all { runs.all(&devices) } else { runs.one(&devices) };
+    if !awake.is_held() {
+        session.report.note("nothing here could keep this computer from falling asleep meanwhile");
+    }
+    ended
 }
 
 /// The runs of one call.
@@ -98,6 +105,38 @@ impl From<Broken> for Failure {
     }
 }
 
+/// The tries of one device's run so far.
+#[derive(Debug, Default)]
+struct Tries {
+    /// What came in those that failed.
+    in_vain: Received,
+    /// The battery was looked at.
+    is_battery_seen: bool,
+}
+
+impl Tries {
+    fn came_in_vain(&mut self, source: &DeviceSource) {
+        let (files, bytes) = source.received();
+        self.in_vain.files += files;
+        self.in_vain.bytes += bytes;
+        self.in_vain.encrypted = source.is_encrypted();
+    }
+
+    /// Once a run.
+    fn warn_of_battery(&mut self, source: &DeviceSource, device: &Attached, watch: &Watch) {
+        let low = source.battery().filter(Battery::is_low);
+        if let Some(battery) = low.filter(|_| !self.is_battery_seen) {
+            let sentence = format!(
+                "{} has {} % of its battery left and is not charging: attach it to power",
+                device.shown(),
+                battery.percent
+            );
+            Progress::warn(watch, &sentence);
+        }
+        self.is_battery_seen = true;
+    }
+}
+
 impl Runs<'_> {
     fn one(&self, devices: &[Attached]) -> Result<ExitCode, Failure> {
         let mut code = ExitCode::Done;
@@ -130,23 +169,38 @@ impl Runs<'_> {
         let parent = self.parent_of(device)?;
         let report = self.session.report;
         let watch = Arc::new(report.watch_device(device.udid().as_str(), device.name()));
+        let mut tries = Tries::default();
+        let made = self.make(device, parent, &watch, &mut tries).map_err(|failure| {
+            let bytes_stored = watch.bytes_stored();
+            failure.after(Received { bytes_stored, ..tries.in_vain })
+        })?;
+        drop(watch);
+        let more = || made.outcome.as_ref().map_or(Value::Null, of_device);
+        common::tell(self.session, &made.report, Stored::Yes, more)
+    }
+
+    /// Tries until it is made, or there is no use in trying.
+    fn make(
+        &self,
+        device: &Attached,
+        parent: Option<SnapshotId>,
+        watch: &Arc<Watch>,
+        tries: &mut Tries,
+    ) -> Result<Made, Failure> {
         let mut chances = Chances::of_a_run();
-        let made = loop {
-            let broken = match self.attempt(device, parent, &watch)? {
-                Ok(made) => break made,
+        loop {
+            let broken = match self.attempt(device, parent, watch, tries)? {
+                Ok(made) => return Ok(made),
                 Err(broken) => broken,
             };
             let Some(chance) = broken.kind().and_then(|kind| chances.after(kind)) else {
                 return Err(broken.into());
             };
-            Progress::warn(&*watch, &format!("{}: {}", device.shown(), chance.why));
+            Progress::warn(&**watch, &format!("{}: {}", device.shown(), chance.why));
             pause(self.session, chance.pause)?;
             let udid = device.udid().as_str();
             find(self.session, self.host, Wanted::Named(udid), Some(BACK_WITHIN))?;
-        };
-        drop(watch);
-        let more = || made.outcome.as_ref().map_or(Value::Null, of_device);
-        common::tell(self.session, &made.report, Stored::Yes, more)
+        }
     }
 
     /// The snapshot to continue, if one was named: it must be whole, and this device's.
@@ -168,6 +222,7 @@ impl Runs<'_> {
         device: &Attached,
         parent: Option<SnapshotId>,
         watch: &Arc<Watch>,
+        tries: &mut Tries,
     ) -> Result<Result<Made, Broken>, Failure> {
         let Runs { session, args, host, repository, .. } = self;
         let options = self.device_options(parent)?;
@@ -179,13 +234,17 @@ impl Runs<'_> {
             Ok(source) => source,
             Err(error) => return Ok(Err(Broken::Device(error))),
         };
+        tries.warn_of_battery(&source, device, watch);
         let origin = Origin::Device(source.identity(common::host(args)));
         let options = common::options(session, args, origin);
         let progress: Arc<dyn Progress> = watch.clone();
         let made = create_snapshot(repository, &mut source, &options, &progress, session.interrupt);
         Ok(match made {
             Ok(report) => Ok(Made { report, outcome: source.outcome().cloned() }),
-            Err(error) => Err(Broken::Engine(error)),
+            Err(error) => {
+                tries.came_in_vain(&source);
+                Err(Broken::Engine(error))
+            }
         })
     }
 

@@ -133,6 +133,21 @@ fn a_device_with_another_key_is_not_talked_to_even_with_the_right_certificate() 
 }
 
 #[test]
+fn a_handshake_that_ends_without_a_word_says_nothing_about_trust() {
+    let record = paired(&new_key());
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let leaving = std::thread::spawn(move || {
+        let mut heard = [0; 5];
+        far.read_exact(&mut heard)
+    });
+    let lost = Tls::of(&record).unwrap().connect(Box::new(near), &mut SOON.clone());
+    leaving.join().unwrap().unwrap();
+    let lost = lost.err().unwrap();
+    assert_eq!(lost.kind(), DeviceErrorKind::ConnectionLost);
+    assert!(HandshakeLost::is_behind(&lost));
+}
+
+#[test]
 fn a_record_whose_keys_are_none_asks_for_a_new_pairing() {
     let whole = paired(&new_key());
     let no_key = PairRecord { host_private_key: Zeroizing::new(b"x".to_vec()), ..whole.clone() };

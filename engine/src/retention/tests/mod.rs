@@ -77,7 +77,7 @@ fn device(udid: &str) -> Origin {
         os_version: "26.1".to_owned(),
         os_build: "23B85".to_owned(),
         encrypted: true,
-        full: false,
+        full: Some(false),
         backup_at: None,
         verification: None,
         host: "desk".to_owned(),

@@ -146,6 +146,7 @@ impl Serve {
                 service_tls: !self.no_service_tls,
             },
             log: None,
+            transcript: None,
         })
     }
 }

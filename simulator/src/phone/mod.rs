@@ -11,6 +11,7 @@ pub use faults::{Cut, CutAt, Faults, LockdownRefusal, Passcode, Silence, Stage, 
 pub use locks::{Locks, SYNC_LOCK_FILE};
 pub use media::{Entry, Item, Media, Refused, normal_path};
 pub use mishaps::Mishaps;
+use crate::transcript::{Call, Transcript};
 use notices::Notices;
 pub use notices::Observer;
 use plist::{Dictionary, Value};
@@ -57,6 +58,7 @@ pub struct Phone {
     numbers: AtomicU64,
     is_off: Mutex<bool>,
     turned_off: Condvar,
+    transcript: Option<Arc<Transcript>>,
 }
 
 impl Phone {
@@ -78,6 +80,7 @@ impl Phone {
             numbers: AtomicU64::new(1),
             is_off: Mutex::new(false),
             turned_off: Condvar::new(),
+            transcript: None,
         }
     }
 
@@ -86,6 +89,18 @@ impl Phone {
     pub fn with_seed(mut self, seed: u64) -> Phone {
         self.seed = seed;
         self
+    }
+
+    /// The same phone, of which all that is said goes into `transcript`.
+    #[must_use]
+    pub fn with_transcript(mut self, transcript: Option<Arc<Transcript>>) -> Phone {
+        self.transcript = transcript;
+        self
+    }
+
+    /// A connection to `service` begins, and is written down if anything is.
+    pub fn call(&self, service: &str) -> Call {
+        Call::begin(self.transcript.as_ref(), service)
     }
 
     /// Who it is.

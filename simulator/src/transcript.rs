@@ -4,7 +4,7 @@
 //! simulator makes of it. Nothing is written down unless somebody asked for it.
 use crate::connection::Connection;
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// One thing that passed.
@@ -32,39 +32,51 @@ pub enum Passed {
 #[derive(Debug, Default)]
 pub struct Transcript {
     written: Mutex<Written>,
+    ended: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Written {
     connections: usize,
+    /// How many of them have not ended.
+    open: usize,
     lines: Vec<Line>,
 }
 
 impl Transcript {
-    /// All lines since the last time, and begins anew.
-    pub fn take(&self) -> Vec<Line> {
-        std::mem::take(&mut *self.written.lock().expect("because no holder panics")).lines
+    /// All lines since the last time, once every connection has ended: what a host said last is read
+    /// after it has gone. `None` when some have not within `at_most`.
+    pub fn take(&self, at_most: Duration) -> Option<Vec<Line>> {
+        let written = self.written.lock().expect("because no holder panics");
+        let (mut written, _) = self
+            .ended
+            .wait_timeout_while(written, at_most, |written| written.open > 0)
+            .expect("because no holder panics");
+        (written.open == 0).then(|| std::mem::take(&mut *written).lines)
     }
 
     fn begin(&self, service: &str) -> usize {
         let mut written = self.written.lock().expect("because no holder panics");
         let connection = written.connections;
         written.connections += 1;
+        written.open += 1;
         written.lines.push(Line { connection, passed: Passed::Began(service.to_owned()) });
         connection
     }
 
     fn write(&self, connection: usize, passed: Passed) {
         let mut written = self.written.lock().expect("because no holder panics");
-        // A connection that began before the lines were taken has no place among the new ones.
-        if connection < written.connections {
-            written.lines.push(Line { connection, passed });
-        }
+        written.lines.push(Line { connection, passed });
+    }
+
+    fn end(&self) {
+        self.written.lock().expect("because no holder panics").open -= 1;
+        self.ended.notify_all();
     }
 }
 
-/// One connection's place in a transcript, if there is one.
-#[derive(Debug, Clone)]
+/// One connection's place in a transcript, if there is one; it ends when this is dropped.
+#[derive(Debug)]
 pub struct Call(Option<(Arc<Transcript>, usize)>);
 
 impl Call {
@@ -76,6 +88,14 @@ impl Call {
     fn note(&self, passed: impl FnOnce() -> Passed) {
         if let Some((transcript, connection)) = &self.0 {
             transcript.write(*connection, passed());
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some((transcript, _)) = &self.0 {
+            transcript.end();
         }
     }
 }
@@ -169,13 +189,15 @@ mod tests {
         let after_the_end = overheard.read(&mut buffer).unwrap();
 
         assert_eq!((count, after_the_end), (5, 0));
+        assert_eq!(transcript.take(Duration::ZERO), None, "it has not ended");
+        drop(call);
         let line = |passed| Line { connection: 0, passed };
         let expected = [
             line(Passed::Began("greeting".to_owned())),
             line(Passed::FromHost(b"hello".to_vec())),
             line(Passed::ToHost(b"good day".to_vec())),
         ];
-        assert_eq!(transcript.take(), expected);
-        assert_eq!(transcript.take(), []);
+        assert_eq!(transcript.take(Duration::ZERO).unwrap(), expected);
+        assert_eq!(transcript.take(Duration::ZERO).unwrap(), []);
     }
 }

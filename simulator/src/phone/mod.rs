@@ -6,12 +6,12 @@ mod media;
 mod mishaps;
 mod notices;
 
+use crate::transcript::{Call, Transcript};
 pub use apps::App;
 pub use faults::{Cut, CutAt, Faults, LockdownRefusal, Passcode, Silence, Stage, SyncLock, Trust};
 pub use locks::{Locks, SYNC_LOCK_FILE};
 pub use media::{Entry, Item, Media, Refused, normal_path};
 pub use mishaps::Mishaps;
-use crate::transcript::{Call, Transcript};
 use notices::Notices;
 pub use notices::Observer;
 use plist::{Dictionary, Value};

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::certificates;
 use super::client::{ANSWER_WAIT, Lockdown, PORT, Refusal};
 use super::pair_record::{PairRecord, PairRecords};
-use super::session::{NoSession, Session};
+use super::session::{Introduction, NoSession, Session};
 use crate::error::{DeviceError, DeviceErrorKind, Result};
 use crate::transport::{DeviceAddress, Events, Transport, TransportEvent, Wait};
 use crate::udid::Udid;
@@ -93,7 +93,8 @@ impl Pairing<'_> {
     fn is_taken(&self, record: &PairRecord, wait: &mut dyn Wait) -> Result<bool> {
         let since = Instant::now();
         loop {
-            match Session::begin(self.transport, self.address, record, ANSWER_WAIT, wait) {
+            let (transport, address, intro) = (self.transport, self.address, Introduction::Left);
+            match Session::begin(transport, address, record, intro, ANSWER_WAIT, wait) {
                 Ok(session) => {
                     session.end();
                     return Ok(true);

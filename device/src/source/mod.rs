@@ -415,14 +415,16 @@ impl Open {
         let cable = Observer::of_cable(cable, device.address().handle, signals.clone())?;
         let mut session = device.session(wait)?;
         will_encrypt(&mut session)?;
+        // Asked here, once more, by idevicebackup2; the answer is known.
+        session.lockdown().text("ProductVersion")?;
         let stream = session.start_service(notification_proxy::SERVICE, Escrow::Left, wait)?;
         let mut proxy = NotificationProxy::over(stream)?;
         OBSERVED.into_iter().try_for_each(|name| proxy.observe(name))?;
         let notices = Observer::of_notices(proxy, signals.clone(), watch.clone())?;
         let afc = Afc::over(session.start_service(afc::SERVICE, Escrow::Left, wait)?)?;
-        let stream = session.start_service(mobilebackup2::SERVICE, Escrow::Sent, wait)?;
+        let started = session.start(mobilebackup2::SERVICE, Escrow::Sent)?;
         session.end();
-        let mut link = DeviceLink::greet(stream)?;
+        let mut link = DeviceLink::greet(device.connect(started, wait)?)?;
         link.hello()?;
         Ok(Open {
             link,

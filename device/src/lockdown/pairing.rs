@@ -121,8 +121,15 @@ impl Pairing<'_> {
 
     /// Waits for usbmuxd to pair, as it does when a device is attached.
     fn paired_by_daemon(&self, wait: &mut dyn Wait) -> Result<Option<PairRecord>> {
+        if self.patience.for_usbmuxd.is_zero() {
+            return Ok(None);
+        }
         let since = Instant::now();
         let mut events = self.transport.watch()?;
+        // It may have paired after we looked and before we listened.
+        if let Some(record) = self.taken_record(wait)? {
+            return Ok(Some(record));
+        }
         while since.elapsed() < self.patience.for_usbmuxd {
             wait.waited(Duration::ZERO)?;
             let left = self.patience.for_usbmuxd.saturating_sub(since.elapsed());

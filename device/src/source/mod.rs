@@ -46,6 +46,9 @@ use sync_lock::SyncLock;
 const PARTING_WAIT: AtMost = AtMost(Duration::from_secs(5));
 const PARTING_ANSWER_WAIT: AtMost = AtMost(Duration::from_secs(2));
 
+/// How long usbmuxd may take to tell that a device has gone whose connections have broken off.
+const DETACHED_WAIT: Duration = Duration::from_millis(300);
+
 /// How a device is backed up.
 #[derive(Clone)]
 pub struct DeviceOptions {
@@ -224,10 +227,19 @@ impl DeviceSource {
         };
         let talked = self.converse(&mut open, &request, &mut dir, &mut wait);
         let went_well = talked.as_ref().is_ok_and(|talk| talk.last_word != LastWord::Left);
+        let was_unplugged = is_lost(&talked) && signals.detached_within(DETACHED_WAIT);
         open.close(&self.device, went_well && !dir.has_failed());
         // What went wrong here first is why the device gave up, whatever it says.
         if let Some(failure) = dir.take_failure() {
             return Err(failure);
+        }
+        if was_unplugged {
+            let sentence = "the device was unplugged before its backup was finished";
+            let unplugged = DeviceError::new(DeviceErrorKind::ConnectionLost, sentence);
+            return Err(match talked {
+                Ok(_) => unplugged,
+                Err(error) => unplugged.because(error),
+            });
         }
         self.deliver(&talked?, &dir, run)
     }
@@ -319,6 +331,14 @@ impl Source for DeviceSource {
     fn device_run(&self) -> Option<DeviceRun> {
         let outcome = self.outcome.as_ref()?;
         Some(DeviceRun { full: outcome.full, backup_at: outcome.backup_at })
+    }
+}
+
+/// Whether the connection broke off before the session could be kept.
+fn is_lost(talked: &Result<Conversation>) -> bool {
+    match talked {
+        Ok(talk) => talk.last_word == LastWord::Closed && !(talk.finished && talk.read_back),
+        Err(error) => error.kind() == DeviceErrorKind::ConnectionLost,
     }
 }
 

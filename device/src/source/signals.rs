@@ -35,6 +35,21 @@ impl Signals {
         *since = is_shown.then(|| since.unwrap_or_else(Instant::now));
     }
 
+    /// Whether the attachment has ended, when a connection has just broken off: which of the two is
+    /// heard of first is chance.
+    pub(super) fn detached_within(&self, at_most: Duration) -> bool {
+        let since = Instant::now();
+        loop {
+            if self.detached.load(Ordering::Relaxed) {
+                return true;
+            }
+            if since.elapsed() >= at_most {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// How long the passcode sheet has been up; `None` when it is not.
     fn passcode_shown(&self) -> Option<Duration> {
         let since = self.passcode_since.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,4 +4,5 @@
 mod compare;
 mod days;
 mod faults;
+mod links;
 mod table;

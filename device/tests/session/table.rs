@@ -28,6 +28,8 @@ pub(crate) struct Table {
     pub(crate) interrupt: Interrupt,
     pub(crate) full: bool,
     pub(crate) free_bytes: u64,
+    /// How long usbmuxd's own pairing is waited for.
+    pub(crate) for_usbmuxd: Duration,
 }
 
 /// What a person would have seen.
@@ -103,7 +105,30 @@ impl Table {
             interrupt: Interrupt::new(),
             full: false,
             free_bytes: 1 << 40,
+            for_usbmuxd: Duration::ZERO,
         }
+    }
+
+    /// The same phone, reached another way: by cable, by the network.
+    pub(crate) fn reached(self, by_usb: bool, by_network: bool) -> Table {
+        let Table { simulator, state, .. } = self;
+        let faults = Faults::clone(&simulator.phones()[0].faults());
+        drop(simulator);
+        let identity = simulator::identity(0);
+        let phone = PhoneOptions { faults, by_usb, by_network, ..PhoneOptions::new(identity) };
+        let simulator = Simulator::start(Options {
+            state: Some(state.path().to_owned()),
+            phones: vec![phone],
+            weather: Weather::Fair,
+            ..Options::default()
+        })
+        .unwrap();
+        Table { simulator, state, ..self }
+    }
+
+    /// Where our own pair records are.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.state.path().join("ours")
     }
 
     pub(crate) fn phone(&self) -> &Phone {
@@ -123,12 +148,12 @@ impl Table {
 
     pub(crate) fn connect(&self) -> Result<DeviceSource, DeviceError> {
         let address = UsbmuxdAddress::parse(&self.simulator.address().to_string()).unwrap();
-        let records = PairRecords::in_folder(self.state.path().join("ours"));
+        let records = PairRecords::in_folder(self.records());
         let now = Time { secs: 1_800_000_000, nanos: 0 };
         let options = DeviceOptions {
             full: self.full,
             pairing: PairingPatience {
-                for_usbmuxd: Duration::ZERO,
+                for_usbmuxd: self.for_usbmuxd,
                 for_person: Duration::from_secs(60),
                 ask_every: Duration::from_millis(20),
             },

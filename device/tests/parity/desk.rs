@@ -61,7 +61,20 @@ impl Desk {
         copy(phone.path(), state.path());
         let transcript = Arc::new(Transcript::default());
         let simulator = simulator_on(state.path(), Some(transcript.clone()));
-        Desk { simulator, transcript, _state: state }
+        let desk = Desk { simulator, transcript, _state: state };
+        desk.put_files_of_itunes();
+        desk
+    }
+
+    /// Files that both hosts read, of lengths at which they might part ways: none, one piece, more.
+    fn put_files_of_itunes(&self) {
+        let mut media = self.phone().media();
+        let names = ["IC-Info.sidb", "PhotosFolderPrefs", "VoiceMemos.plist"];
+        for (name, length) in names.into_iter().zip([0, 65_536, 150_000]) {
+            let path = format!("/iTunes_Control/iTunes/{name}");
+            media.make_file(&path, false).unwrap();
+            media.write(&path, 0, &vec![7; length]).unwrap();
+        }
     }
 
     pub(crate) fn simulator(&self) -> &Simulator {

@@ -104,12 +104,12 @@ impl Lockdown {
         request: &str,
         with: Dictionary,
     ) -> Result<std::result::Result<Dictionary, Refusal>> {
-        self.send(request, Dictionary::new(), with)
+        self.say(request, Dictionary::new(), with)
     }
 
     /// Asks `request` with these words `before` and `after` its name: nobody knows of a device that
     /// minds their order, so it is idevicebackup2's.
-    fn send(
+    pub(super) fn say(
         &mut self,
         request: &str,
         before: Dictionary,
@@ -166,7 +166,7 @@ impl Lockdown {
                 with.insert(name.to_owned(), word.into());
             }
         }
-        let answer = self.send("GetValue", with, Dictionary::new())?;
+        let answer = self.say("GetValue", with, Dictionary::new())?;
         Ok(answer.ok().and_then(|mut answer| answer.remove("Value")))
     }
 

@@ -24,15 +24,20 @@ pub(crate) struct Desk {
     _state: TempDir,
 }
 
-/// A phone of some hundred files that trusts this computer, by the record that usbmuxd has: on
-/// disk, so that there can be several of it.
-pub(crate) fn paired_phone(password: Option<&str>) -> TempDir {
+/// A phone of some hundred files that trusts nobody: on disk, so that there can be several of it.
+pub(crate) fn phone() -> TempDir {
     let state = tempfile::tempdir().unwrap();
     let folder = state.path().join("phones").join(simulator::identity(0).udid);
     fs::create_dir_all(&folder).unwrap();
     let proportions = Proportions { files: 260, bytes: 3 << 20 };
     Contents::generate(SEED, &proportions).save(&folder).unwrap();
     Habits { keybag_rounds: 200, ..Habits::default() }.save(&folder).unwrap();
+    state
+}
+
+/// As [`phone`], and it trusts this computer, by the record that usbmuxd has.
+pub(crate) fn paired_phone(password: Option<&str>) -> TempDir {
+    let state = phone();
     let simulator = simulator_on(state.path(), None);
     simulator.phones()[0].set_backup_password(password.map(str::to_owned));
     let home = tempfile::tempdir().unwrap();

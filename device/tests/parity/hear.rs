@@ -183,6 +183,9 @@ impl Call {
                     *name = "as it is".to_owned();
                 }
             }
+            if let Some(record @ Value::Data(_)) = fields.get_mut("PairRecordData") {
+                *record = "as it is".into();
+            }
             if let Some(port) = fields.get_mut("PortNumber") {
                 *port = service_after(line, transcript).into();
             }
@@ -310,7 +313,15 @@ fn service_after(line: usize, transcript: &[Line]) -> &str {
     services.into_iter().next().unwrap_or("nobody")
 }
 
+/// Takes out what each session and each pairing has of its own.
 fn without_numbers(list: &mut Value) {
+    let record = list.as_dictionary_mut().and_then(|d| d.get_mut("PairRecord"));
+    if let Some(Value::Dictionary(record)) = record {
+        for value in record.values_mut().filter(|v| matches!(v, Value::Data(_) | Value::String(_)))
+        {
+            *value = "as it is".into();
+        }
+    }
     if let Some(Value::String(id)) = list.as_dictionary_mut().and_then(|d| d.get_mut("SessionID")) {
         *id = "as it is".to_owned();
     }

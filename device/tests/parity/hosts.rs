@@ -1,8 +1,8 @@
 //! The two hosts: somebody else's program, and ours.
 use crate::desk::Desk;
 use crate::tools::{client, idevice, run};
-use devsnap_device::lockdown::PairRecords;
-use devsnap_device::transport::{Usbmuxd, UsbmuxdAddress};
+use devsnap_device::lockdown::{PairRecords, Pairing, PairingPatience};
+use devsnap_device::transport::{AtMost, Transport, Usbmuxd, UsbmuxdAddress};
 use devsnap_device::watch::Unwatched;
 use devsnap_device::{DeviceOptions, DeviceSource};
 use devsnap_engine::backup::{BackupOptions, create_snapshot};
@@ -15,6 +15,7 @@ use devsnap_engine::snapshot::Origin;
 use devsnap_testkit::TestRepository;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Somebody's computer with one of the two programs.
@@ -82,6 +83,24 @@ impl Ours {
         let transport = Arc::new(Usbmuxd::at(address));
         let watch = Arc::new(Unwatched);
         DeviceSource::connect(transport, None, options, watch, &Interrupt::new()).unwrap()
+    }
+}
+
+impl Ours {
+    /// Pairs, as this computer would when nobody has yet.
+    pub(crate) fn pair(&self, desk: &Desk) {
+        let address = UsbmuxdAddress::parse(&desk.simulator().address().to_string()).unwrap();
+        let transport = Usbmuxd::at(address);
+        let patience =
+            PairingPatience { for_usbmuxd: Duration::ZERO, ..PairingPatience::default() };
+        let pairing = Pairing {
+            transport: &transport,
+            address: &transport.devices().unwrap().remove(0),
+            records: &PairRecords::in_folder(self.records.path().join("records")),
+            watch: &Unwatched,
+            patience,
+        };
+        pairing.trusted_record(&mut AtMost(Duration::from_secs(60))).unwrap();
     }
 }
 

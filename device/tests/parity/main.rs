@@ -13,6 +13,7 @@ mod diff;
 mod expected;
 mod hear;
 mod hosts;
+mod pairing;
 mod sets;
 mod show;
 #[path = "../../../simulator/tests/simulator/tools.rs"]

@@ -10,7 +10,7 @@ pub(crate) const NOT_COMPARED: [&str; 11] = [
     "what a program calls itself (`ClientVersionString`, `ProgName`, `Label`)",
     "tags of usbmuxd",
     "ports of services, which are told apart by the service that is behind them",
-    "numbers of sessions",
+    "numbers of sessions; names and certificates of pairings",
     "handles of AFC, which are counted from 0 in each connection",
     "how much room there is on the computer",
     "dates",

@@ -165,6 +165,10 @@ pub fn frame(message: &Value, encoding: Encoding) -> Vec<u8> {
         Encoding::Binary => message.to_writer_binary(&mut bytes),
     };
     written.expect("because a vector takes everything and our own lists can be written");
+    if encoding == Encoding::Xml {
+        // As a text ends, and as other clients' do.
+        bytes.push(b'\n');
+    }
     let len = u32::try_from(bytes.len() - 4).expect("because our own messages are short");
     bytes[..4].copy_from_slice(&len.to_be_bytes());
     bytes

@@ -150,6 +150,7 @@ impl Serve {
                 service_tls: !self.no_service_tls,
             },
             log: None,
+            transcript: None,
         })
     }
 }

@@ -27,6 +27,7 @@ pub mod random;
 pub mod services;
 pub mod simulator;
 pub mod tls;
+pub mod transcript;
 pub mod wire;
 
 pub use connection::Connection;

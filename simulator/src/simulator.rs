@@ -3,6 +3,7 @@ use crate::lockdown::{self, Lockdown};
 use crate::muxd::{self, Log, Muxd};
 use crate::phone::{Battery, Faults, Identity, Phone};
 use crate::random::Random;
+use crate::transcript::Transcript;
 use crate::wire::Weather;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -29,6 +30,9 @@ pub struct Options {
     pub lockdown: lockdown::Options,
     /// Where the words go that nobody asked for.
     pub log: Option<Log>,
+    /// Where all is written down that passes between hosts and phones; for tests, since it holds
+    /// whole backups.
+    pub transcript: Option<Arc<Transcript>>,
 }
 
 impl Default for Options {
@@ -42,6 +46,7 @@ impl Default for Options {
             seed: 0,
             lockdown: lockdown::Options::default(),
             log: None,
+            transcript: None,
         }
     }
 }
@@ -133,13 +138,14 @@ impl Simulator {
             (None, Some(temporary)) => temporary.path().to_owned(),
             (None, None) => return Err(ErrorKind::NotFound.into()),
         };
-        let attached = take_out_of_the_box(options.phones, &state, options.seed, options.lockdown)?;
+        let attached = take_out_of_the_box(&options, &state)?;
         let muxd = Muxd::start(muxd::Options {
             address: options.address,
             records: state.join("usbmuxd"),
             weather: options.weather,
             seed: options.seed,
             log: options.log,
+            transcript: options.transcript,
         })?;
         let phones = attached.iter().map(|(lockdown, _)| Arc::clone(lockdown.phone())).collect();
         let simulator = Simulator { phones, attached, muxd, _temporary: temporary };
@@ -194,14 +200,12 @@ impl Drop for Simulator {
 }
 
 fn take_out_of_the_box(
-    phones: Vec<PhoneOptions>,
+    options: &Options,
     state: &Path,
-    seed: u64,
-    lockdown: lockdown::Options,
 ) -> io::Result<Vec<(Arc<Lockdown>, PhoneOptions)>> {
     let mut taken: Vec<(Arc<Lockdown>, PhoneOptions)> = Vec::new();
-    for options in phones {
-        let udid = &options.identity.udid;
+    for one in &options.phones {
+        let udid = &one.identity.udid;
         let is_sound = |udid: &str| udid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if udid.is_empty() || udid.len() > 64 || !is_sound(udid) {
             return Err(invalid("a UDID has letters, digits and hyphens only"));
@@ -211,10 +215,13 @@ fn take_out_of_the_box(
         }
         let folder = state.join("phones").join(udid);
         fs::create_dir_all(&folder)?;
-        let phone = Phone::new(options.identity.clone(), folder).with_seed(seed);
-        phone.set_battery(options.battery);
-        phone.set_faults(options.faults.clone());
-        taken.push((Arc::new(Lockdown::new(Arc::new(phone), lockdown)?), options));
+        let phone = Phone::new(one.identity.clone(), folder)
+            .with_seed(options.seed)
+            .with_transcript(options.transcript.clone());
+        phone.set_battery(one.battery);
+        phone.set_faults(one.faults.clone());
+        let lockdown = Lockdown::new(Arc::new(phone), options.lockdown)?;
+        taken.push((Arc::new(lockdown), one.clone()));
     }
     Ok(taken)
 }

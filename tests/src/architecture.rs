@@ -38,7 +38,7 @@ const ENGINE: House = House {
 const SIMULATOR: House = House {
     folder: "simulator/src",
     floors: &[
-        &["random", "connection"],
+        &["random", "connection", "transcript"],
         &["phone", "plist_stream"],
         &["wire", "tls", "backup_files", "contents"],
         &["mobilebackup2"],

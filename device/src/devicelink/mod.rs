@@ -63,9 +63,9 @@ impl DeviceLink {
     /// As [`greet`](Self::greet); the device knows none of our versions.
     pub fn hello(&mut self) -> Result<()> {
         let mut hello = Dictionary::new();
-        hello.insert("MessageName".to_owned(), "Hello".into());
         let versions = BACKUP_VERSIONS.map(Value::from).to_vec();
         hello.insert("SupportedProtocolVersions".to_owned(), Value::Array(versions));
+        hello.insert("MessageName".to_owned(), "Hello".into());
         let mut wait = GREETING_WAIT;
         self.request(hello, &mut wait)?;
         let answer = match self.receive(&mut wait)? {

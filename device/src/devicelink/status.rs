@@ -50,10 +50,9 @@ impl StatusCode {
         }
     }
 
-    /// As it goes over the wire: negative numbers as the 64 bits they are.
+    /// As it goes over the wire: negative numbers in 8 bytes, with their sign.
     pub fn on_the_wire(self) -> Value {
-        let code = i64::from(self as i32);
-        Value::Integer(Integer::from(u64::from_ne_bytes(code.to_ne_bytes())))
+        Value::Integer(Integer::from(i64::from(self as i32)))
     }
 
     /// The words other hosts send with it.
@@ -124,10 +123,9 @@ mod tests {
 
     #[test]
     fn negative_codes_are_sent_as_other_clients_send_them() {
-        assert_eq!(StatusCode::Multi.on_the_wire().as_unsigned_integer(), Some(u64::MAX - 12));
+        assert_eq!(StatusCode::Multi.on_the_wire().as_signed_integer(), Some(-13));
         let bytes = frame(&Status::failed(StatusCode::NoSpace).encode(), Encoding::Binary);
-        // 16 bytes of integer, whose upper half is 0: what libplist writes for it.
-        let integer = [&[0x14][..], &[0; 8], &[0xff; 7], &[0xf1]].concat();
+        let integer = [&[0x13][..], &[0xff; 7], &[0xf1]].concat();
         assert!(bytes.windows(integer.len()).any(|window| window == integer));
     }
 

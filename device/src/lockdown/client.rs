@@ -104,9 +104,22 @@ impl Lockdown {
         request: &str,
         with: Dictionary,
     ) -> Result<std::result::Result<Dictionary, Refusal>> {
-        let mut asked = with;
+        self.say(request, Dictionary::new(), with)
+    }
+
+    /// Asks `request` with these words `before` and `after` its name: nobody knows of a device that
+    /// minds their order, so it is idevicebackup2's.
+    pub(super) fn say(
+        &mut self,
+        request: &str,
+        before: Dictionary,
+        after: Dictionary,
+    ) -> Result<std::result::Result<Dictionary, Refusal>> {
+        let mut asked = Dictionary::new();
         asked.insert("Label".to_owned(), LABEL.into());
+        asked.extend(before);
         asked.insert("Request".to_owned(), request.into());
+        asked.extend(after);
         let answer = self.stream.ask(asked, &mut self.answer_wait.clone())?;
         if let Some(word) = answer.get("Error") {
             return Ok(Err(Refusal(word.as_string().unwrap_or("an error").to_owned())));
@@ -153,7 +166,8 @@ impl Lockdown {
                 with.insert(name.to_owned(), word.into());
             }
         }
-        Ok(self.ask("GetValue", with)?.ok().and_then(|mut answer| answer.remove("Value")))
+        let answer = self.say("GetValue", with, Dictionary::new())?;
+        Ok(answer.ok().and_then(|mut answer| answer.remove("Value")))
     }
 
     /// A value of the default domain that is a text.

@@ -13,6 +13,7 @@ mod session;
 mod tls;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Result;
 use crate::transport::{AtMost, DeviceAddress, DeviceStream, Transport, Wait};
@@ -22,7 +23,7 @@ pub use client::{Lockdown, PORT, Refusal};
 pub use info::{DeviceInfo, Glimpse};
 pub use pair_record::{PairRecord, PairRecords};
 pub use pairing::{Pairing, PairingPatience, known_records, unpair};
-pub use session::{Escrow, NoSession, Session};
+pub use session::{Escrow, Introduction, NoSession, Session, Started};
 pub use tls::{HandshakeLost, Tls};
 
 /// A device that takes our pair record.
@@ -32,6 +33,7 @@ pub struct TrustedDevice {
     address: DeviceAddress,
     record: Arc<PairRecord>,
     answer_wait: AtMost,
+    is_known: Arc<AtomicBool>,
 }
 
 impl TrustedDevice {
@@ -42,7 +44,8 @@ impl TrustedDevice {
         record: PairRecord,
     ) -> TrustedDevice {
         let record = Arc::new(record);
-        TrustedDevice { transport, address, record, answer_wait: client::ANSWER_WAIT }
+        let is_known = Arc::default();
+        TrustedDevice { transport, address, record, answer_wait: client::ANSWER_WAIT, is_known }
     }
 
     /// The same device, of which only quick answers are wanted: for a session that ends anyway.
@@ -67,15 +70,31 @@ impl TrustedDevice {
     ///
     /// The device refuses, or the connection broke.
     pub fn session(&self, wait: &mut dyn Wait) -> Result<Session<'_>> {
+        let intro = match self.is_known.load(Ordering::Relaxed) {
+            true => Introduction::Left,
+            false => Introduction::Asked,
+        };
+        let (transport, answer_wait) = (&*self.transport, self.answer_wait);
         let begun =
-            Session::begin(&*self.transport, &self.address, &self.record, self.answer_wait, wait);
-        begun.map_err(|no| match no {
+            Session::begin(transport, &self.address, &self.record, intro, answer_wait, wait);
+        let begun = begun.map_err(|no| match no {
             NoSession::Refused(refusal) => refusal.into_error("starting a session"),
             NoSession::Failed(error) => error,
-        })
+        })?;
+        self.is_known.store(true, Ordering::Relaxed);
+        Ok(begun)
     }
 
-    /// Starts one service in a session of its own.
+    /// Connects to a service that was started in a session.
+    ///
+    /// # Errors
+    ///
+    /// The device refuses, or the connection broke.
+    pub fn connect(&self, started: Started, wait: &mut dyn Wait) -> Result<Box<dyn DeviceStream>> {
+        started.connect(&*self.transport, &self.address, &self.record, wait)
+    }
+
+    /// Starts one service in a session of its own, and connects to it when that is over.
     ///
     /// # Errors
     ///
@@ -86,8 +105,8 @@ impl TrustedDevice {
         wait: &mut dyn Wait,
     ) -> Result<Box<dyn DeviceStream>> {
         let mut session = self.session(wait)?;
-        let stream = session.start_service(service, Escrow::Left, wait);
+        let started = session.start(service, Escrow::Left);
         session.end();
-        stream
+        self.connect(started?, wait)
     }
 }

@@ -111,8 +111,8 @@ impl PairRecord {
         ] {
             shown.insert(key.to_owned(), Value::Data(certificate.clone()));
         }
-        shown.insert("HostID".to_owned(), self.host_id.as_str().into());
         shown.insert("SystemBUID".to_owned(), self.system_buid.as_str().into());
+        shown.insert("HostID".to_owned(), self.host_id.as_str().into());
         shown
     }
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::certificates;
 use super::client::{ANSWER_WAIT, Lockdown, PORT, Refusal};
 use super::pair_record::{PairRecord, PairRecords};
-use super::session::{NoSession, Session};
+use super::session::{Introduction, NoSession, Session};
 use super::tls::HandshakeLost;
 use crate::error::{DeviceError, DeviceErrorKind, Result};
 use crate::transport::{DeviceAddress, Events, Transport, TransportEvent, Wait};
@@ -95,7 +95,8 @@ impl Pairing<'_> {
         let since = Instant::now();
         let mut is_second = false;
         loop {
-            match Session::begin(self.transport, self.address, record, ANSWER_WAIT, wait) {
+            let (transport, address, intro) = (self.transport, self.address, Introduction::Left);
+            match Session::begin(transport, address, record, intro, ANSWER_WAIT, wait) {
                 Ok(session) => {
                     session.end();
                     return Ok(true);
@@ -129,8 +130,15 @@ impl Pairing<'_> {
 
     /// Waits for usbmuxd to pair, as it does when a device is attached.
     fn paired_by_daemon(&self, wait: &mut dyn Wait) -> Result<Option<PairRecord>> {
+        if self.patience.for_usbmuxd.is_zero() {
+            return Ok(None);
+        }
         let since = Instant::now();
         let mut events = self.transport.watch()?;
+        // It may have paired after we looked and before we listened.
+        if let Some(record) = self.taken_record(wait)? {
+            return Ok(Some(record));
+        }
         while since.elapsed() < self.patience.for_usbmuxd {
             wait.waited(Duration::ZERO)?;
             let left = self.patience.for_usbmuxd.saturating_sub(since.elapsed());
@@ -164,7 +172,7 @@ impl Pairing<'_> {
         let mut record = self.new_record(&mut lockdown)?;
         let since = Instant::now();
         let answer = loop {
-            let refusal = match lockdown.ask("Pair", pair_request(&record))? {
+            let refusal = match lockdown.say("Pair", shown(&record), pair_options())? {
                 Ok(answer) => break answer,
                 Err(refusal) => refusal,
             };
@@ -198,11 +206,11 @@ impl Pairing<'_> {
         let key = key.ok_or_else(|| {
             DeviceError::new(DeviceErrorKind::Protocol, "the device shows no public key")
         })?;
-        let wifi_mac = lockdown.text("WiFiAddress")?;
         let system_buid = match self.transport.system_buid()? {
             Some(buid) => buid,
             None => random_uuid()?,
         };
+        let wifi_mac = lockdown.text("WiFiAddress")?;
         let made = certificates::make(&key, Timestamp::now())?;
         Ok(PairRecord {
             device_certificate: made.device,
@@ -272,7 +280,7 @@ pub fn unpair(
         was_known = true;
         let mut lockdown = Lockdown::over(transport.connect(address, PORT)?, ANSWER_WAIT)?;
         lockdown.query_type()?;
-        match lockdown.ask("Unpair", request_of(&record))? {
+        match lockdown.say("Unpair", shown(&record), protocol())? {
             Ok(_) => {}
             Err(Refusal(word)) if word == "InvalidHostID" => {}
             Err(refusal) => return Err(refusal.into_error("unpairing")),
@@ -285,19 +293,25 @@ pub fn unpair(
     Ok(was_known)
 }
 
-fn pair_request(record: &PairRecord) -> Dictionary {
-    let mut options = Dictionary::new();
-    options.insert("ExtendedPairingErrors".to_owned(), true.into());
-    let mut request = request_of(record);
-    request.insert("PairingOptions".to_owned(), Value::Dictionary(options));
-    request
+/// What stands before the name of a request about `record`.
+fn shown(record: &PairRecord) -> Dictionary {
+    let mut before = Dictionary::new();
+    before.insert("PairRecord".to_owned(), Value::Dictionary(record.shown_to_the_device()));
+    before
 }
 
-fn request_of(record: &PairRecord) -> Dictionary {
-    let mut request = Dictionary::new();
-    request.insert("PairRecord".to_owned(), Value::Dictionary(record.shown_to_the_device()));
-    request.insert("ProtocolVersion".to_owned(), "2".into());
-    request
+fn protocol() -> Dictionary {
+    let mut after = Dictionary::new();
+    after.insert("ProtocolVersion".to_owned(), "2".into());
+    after
+}
+
+fn pair_options() -> Dictionary {
+    let mut options = Dictionary::new();
+    options.insert("ExtendedPairingErrors".to_owned(), true.into());
+    let mut after = protocol();
+    after.insert("PairingOptions".to_owned(), Value::Dictionary(options));
+    after
 }
 
 /// A random UUID (version 4) in upper case, as Apple writes them.

@@ -28,9 +28,42 @@ pub struct Session<'d> {
     transport: &'d dyn Transport,
     address: &'d DeviceAddress,
     record: &'d PairRecord,
-    tls: Tls,
     is_secured: bool,
-    product_version: Option<String>,
+}
+
+/// Whether the device is asked for its version and its kind before a session begins, as
+/// idevicebackup2 does once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Introduction {
+    /// It is.
+    Asked,
+    /// Not this time.
+    Left,
+}
+
+/// A service that the device has started: it waits for one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    port: u16,
+    is_secured: bool,
+}
+
+impl Started {
+    /// Connects to it, over the trust of `record`.
+    ///
+    /// # Errors
+    ///
+    /// The device refuses, or the connection broke.
+    pub(super) fn connect(
+        self,
+        transport: &dyn Transport,
+        address: &DeviceAddress,
+        record: &PairRecord,
+        wait: &mut dyn Wait,
+    ) -> Result<Box<dyn DeviceStream>> {
+        let stream = transport.connect(address, self.port)?;
+        if self.is_secured { Tls::of(record)?.connect(stream, wait) } else { Ok(stream) }
+    }
 }
 
 impl<'d> Session<'d> {
@@ -43,15 +76,18 @@ impl<'d> Session<'d> {
         transport: &'d dyn Transport,
         address: &'d DeviceAddress,
         record: &'d PairRecord,
+        introduction: Introduction,
         answer_wait: AtMost,
         wait: &mut dyn Wait,
     ) -> Result<Self, NoSession> {
         let tls = Tls::of(record)?;
         let mut lockdown = Lockdown::over(transport.connect(address, PORT)?, answer_wait)?;
-        // The three questions and their order are idevicebackup2's.
+        // The questions, their order and when they are asked are idevicebackup2's.
         lockdown.query_type()?;
-        let product_version = lockdown.text("ProductVersion")?;
-        lockdown.text("DeviceClass")?;
+        if introduction == Introduction::Asked {
+            lockdown.text("ProductVersion")?;
+            lockdown.text("DeviceClass")?;
+        }
         let mut with = Dictionary::new();
         with.insert("HostID".to_owned(), record.host_id.as_str().into());
         with.insert("SystemBUID".to_owned(), record.system_buid.as_str().into());
@@ -62,12 +98,7 @@ impl<'d> Session<'d> {
         if is_secured {
             lockdown = lockdown.secured(&tls, wait)?;
         }
-        Ok(Session { lockdown, id, transport, address, record, tls, is_secured, product_version })
-    }
-
-    /// The version of the device's system, as it says before anybody is trusted.
-    pub fn product_version(&self) -> Option<&str> {
-        self.product_version.as_deref()
+        Ok(Session { lockdown, id, transport, address, record, is_secured })
     }
 
     /// For values.
@@ -75,8 +106,7 @@ impl<'d> Session<'d> {
         &mut self.lockdown
     }
 
-    /// Starts a service and connects to it; with the escrow bag when it must work while the device
-    /// is locked.
+    /// Starts a service and connects to it within the session; as [`start`](Self::start).
     ///
     /// # Errors
     ///
@@ -87,6 +117,16 @@ impl<'d> Session<'d> {
         escrow: Escrow,
         wait: &mut dyn Wait,
     ) -> Result<Box<dyn DeviceStream>> {
+        let started = self.start(service, escrow)?;
+        started.connect(self.transport, self.address, self.record, wait)
+    }
+
+    /// Starts a service; with the escrow bag when it must work while the device is locked.
+    ///
+    /// # Errors
+    ///
+    /// The device refuses, or the connection broke.
+    pub fn start(&mut self, service: &str, escrow: Escrow) -> Result<Started> {
         let mut with = Dictionary::new();
         with.insert("Service".to_owned(), service.into());
         if escrow == Escrow::Sent {
@@ -108,11 +148,8 @@ impl<'d> Session<'d> {
                 format!("the device started {service} on no port"),
             )
         })?;
-        let stream = self.transport.connect(self.address, port)?;
-        match answer.get("EnableServiceSSL").and_then(Value::as_boolean) {
-            Some(true) => self.tls.connect(stream, wait),
-            _ => Ok(stream),
-        }
+        let is_secured = answer.get("EnableServiceSSL").and_then(Value::as_boolean);
+        Ok(Started { port, is_secured: is_secured.unwrap_or(false) })
     }
 
     /// Ends the session, as idevicebackup2 does each time.

@@ -31,7 +31,6 @@ pub struct BackupRequest {
 impl BackupRequest {
     fn message(&self) -> Dictionary {
         let mut message = Dictionary::new();
-        message.insert("MessageName".to_owned(), "Backup".into());
         message.insert("TargetIdentifier".to_owned(), self.target.as_str().into());
         message.insert("SourceIdentifier".to_owned(), self.target.as_str().into());
         if self.full {
@@ -39,6 +38,7 @@ impl BackupRequest {
             options.insert("ForceFullBackup".to_owned(), true.into());
             message.insert("Options".to_owned(), Value::Dictionary(options));
         }
+        message.insert("MessageName".to_owned(), "Backup".into());
         message
     }
 }

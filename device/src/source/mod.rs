@@ -8,6 +8,7 @@
 //! A session is kept only when the device said that the set is finished, everything it had sent
 //! was durable before it heard "yes", its last word was that all is well, and it did nothing that
 //! no device does. Otherwise the run fails, and the next one shows the device its last snapshot.
+mod connections;
 mod signals;
 mod sync_lock;
 
@@ -26,29 +27,21 @@ use devsnap_engine::source::{
 use jiff::Timestamp;
 use plist::Value;
 
-use crate::devicelink::DeviceLink;
 use crate::error::{DeviceError, DeviceErrorKind, Result};
-use crate::lockdown::{
-    Battery, DeviceInfo, Escrow, PairRecords, Pairing, PairingPatience, TrustedDevice,
-};
+use crate::lockdown::{Battery, DeviceInfo, PairRecords, Pairing, PairingPatience, TrustedDevice};
 use crate::mobilebackup2::backup::{self, BackupRequest, Conversation, LastWord};
+use crate::mobilebackup2::errors;
 use crate::mobilebackup2::info_plist::Collected;
-use crate::mobilebackup2::{self, errors};
-use crate::services::afc::{self, Afc};
-use crate::services::heartbeat::{self, Heartbeat};
-use crate::services::notification_proxy::{self, NotificationProxy, OBSERVED};
-use crate::transport::{AtMost, ConnectionKind, DeviceAddress, Transport, Wait, distinct};
+use crate::transport::{DeviceAddress, Transport, Wait, distinct};
 use crate::udid::Udid;
 use crate::virtual_dir::previous::{NoPrevious, Previous};
 use crate::virtual_dir::{DirOptions, VirtualBackupDir};
 use crate::watch::{DeviceWatch, Stage};
-use signals::{Observer, SessionWait, Signals};
-use sync_lock::SyncLock;
+use connections::Open;
+use signals::{SessionWait, Signals};
 
-/// How long each step of ending a session may take, whatever the device does: that it closes the
-/// connection is waited for so long, and less for answers on the way there.
-const PARTING_WAIT: AtMost = AtMost(Duration::from_secs(5));
-const PARTING_ANSWER_WAIT: AtMost = AtMost(Duration::from_secs(2));
+/// How long usbmuxd may take to tell that a device has gone whose connections have broken off.
+const DETACHED_WAIT: Duration = Duration::from_millis(300);
 
 /// How a device is backed up.
 #[derive(Clone)]
@@ -244,10 +237,19 @@ impl DeviceSource {
         let talked = self.converse(&mut open, &request, &mut dir, &mut wait);
         let went_well = talked.as_ref().is_ok_and(|talk| talk.last_word != LastWord::Left);
         self.received = dir.received();
+        let was_unplugged = is_lost(&talked) && signals.detached_within(DETACHED_WAIT);
         open.close(&self.device, went_well && !dir.has_failed());
         // What went wrong here first is why the device gave up, whatever it says.
         if let Some(failure) = dir.take_failure() {
             return Err(failure);
+        }
+        if was_unplugged {
+            let sentence = "the device was unplugged before its backup was finished";
+            let unplugged = DeviceError::new(DeviceErrorKind::ConnectionLost, sentence);
+            return Err(match talked {
+                Ok(_) => unplugged,
+                Err(error) => unplugged.because(error),
+            });
         }
         self.deliver(&talked?, &dir, run)
     }
@@ -346,6 +348,14 @@ impl Source for DeviceSource {
     }
 }
 
+/// Whether the connection broke off before the session could be kept.
+fn is_lost(talked: &Result<Conversation>) -> bool {
+    match talked {
+        Ok(talk) => talk.last_word == LastWord::Closed && !(talk.finished && talk.read_back),
+        Err(error) => error.kind() == DeviceErrorKind::ConnectionLost,
+    }
+}
+
 /// Dates of property lists are whole seconds.
 fn time_of(date: Timestamp) -> Time {
     Time { secs: date.as_second(), nanos: 0 }
@@ -409,83 +419,6 @@ fn must_be_kept(talk: &Conversation, free_bytes: u64) -> Result<bool> {
             DeviceErrorKind::Protocol,
             "the device went on though nothing could be stored",
         )),
-    }
-}
-
-/// The connections of a session.
-struct Open {
-    link: DeviceLink,
-    afc: Option<Afc>,
-    lock: Option<SyncLock>,
-    /// They observe and answer until they are dropped.
-    _observers: Vec<Observer>,
-    _heartbeat: Option<Heartbeat>,
-}
-
-impl Open {
-    fn new(
-        device: &TrustedDevice,
-        signals: &Arc<Signals>,
-        watch: &Arc<dyn DeviceWatch>,
-        wait: &mut dyn Wait,
-    ) -> Result<Self> {
-        let heartbeat = match device.address().kind {
-            ConnectionKind::Network => {
-                Some(Heartbeat::start(device.start_service(heartbeat::SERVICE, wait)?)?)
-            }
-            ConnectionKind::Usb => None,
-        };
-        let cable = device.transport().watch()?;
-        let cable = Observer::of_cable(cable, device.address().handle, signals.clone())?;
-        let mut session = device.session(wait)?;
-        will_encrypt(&mut session)?;
-        let stream = session.start_service(notification_proxy::SERVICE, Escrow::Left, wait)?;
-        let mut proxy = NotificationProxy::over(stream)?;
-        OBSERVED.into_iter().try_for_each(|name| proxy.observe(name))?;
-        let notices = Observer::of_notices(proxy, signals.clone(), watch.clone())?;
-        let afc = Afc::over(session.start_service(afc::SERVICE, Escrow::Left, wait)?)?;
-        let stream = session.start_service(mobilebackup2::SERVICE, Escrow::Sent, wait)?;
-        session.end();
-        let mut link = DeviceLink::greet(stream)?;
-        link.hello()?;
-        Ok(Open {
-            link,
-            afc: Some(afc),
-            lock: None,
-            _observers: vec![cable, notices],
-            _heartbeat: heartbeat,
-        })
-    }
-
-    /// Takes the sync lock; the connection that holds it.
-    fn lock(
-        &mut self,
-        device: &TrustedDevice,
-        watch: &dyn DeviceWatch,
-        patience: Duration,
-        wait: &mut dyn Wait,
-    ) -> Result<Option<&mut Afc>> {
-        if let Some(afc) = self.afc.take() {
-            self.lock = Some(SyncLock::take(afc, device, watch, patience, wait)?);
-        }
-        Ok(self.lock.as_mut().map(SyncLock::afc))
-    }
-
-    /// Ends the session in good order, within a few seconds. One that broke off says goodbye
-    /// first, so that the device stops what it is at.
-    fn close(self, device: &TrustedDevice, went_well: bool) {
-        let Open { mut link, lock, _observers, _heartbeat, .. } = self;
-        let mut wait = PARTING_WAIT;
-        if !went_well {
-            link.say_goodbye(&mut wait);
-        }
-        if let Some(lock) = lock {
-            lock.release(device, PARTING_ANSWER_WAIT);
-        }
-        if went_well {
-            link.say_goodbye(&mut wait);
-        }
-        link.wait_for_close(&mut wait);
     }
 }
 

@@ -35,6 +35,21 @@ impl Signals {
         *since = is_shown.then(|| since.unwrap_or_else(Instant::now));
     }
 
+    /// Whether the attachment has ended, when a connection has just broken off: which of the two is
+    /// heard of first is chance.
+    pub(super) fn detached_within(&self, at_most: Duration) -> bool {
+        let since = Instant::now();
+        loop {
+            if self.detached.load(Ordering::Relaxed) {
+                return true;
+            }
+            if since.elapsed() >= at_most {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// How long the passcode sheet has been up; `None` when it is not.
     fn passcode_shown(&self) -> Option<Duration> {
         let since = self.passcode_since.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,14 +64,26 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    /// Calls `look` again and again until it says that there is no more.
-    fn start(name: &str, mut look: impl FnMut() -> bool + Send + 'static) -> Result<Self> {
+    /// Calls `look` again and again until it says that there is no more, and `part` when it was
+    /// dropped before.
+    fn start<S: Send + 'static>(
+        name: &str,
+        mut stream: S,
+        mut look: impl FnMut(&mut S) -> bool + Send + 'static,
+        part: impl FnOnce(S) + Send + 'static,
+    ) -> Result<Self> {
         let over = Arc::new(AtomicBool::new(false));
         let is_over = over.clone();
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || while !is_over.load(Ordering::Relaxed) && look() {})
-            .map_err(|e| {
+        let watch = move || {
+            while !is_over.load(Ordering::Relaxed) {
+                if !look(&mut stream) {
+                    return;
+                }
+            }
+            part(stream);
+        };
+        let thread =
+            std::thread::Builder::new().name(name.to_owned()).spawn(watch).map_err(|e| {
                 DeviceError::new(DeviceErrorKind::Unreadable, "starting a thread").because(e)
             })?;
         Ok(Observer { over, thread: Some(thread) })
@@ -64,11 +91,11 @@ impl Observer {
 
     /// Observes what the device tells of itself.
     pub(super) fn of_notices(
-        mut proxy: NotificationProxy,
+        proxy: NotificationProxy,
         signals: Arc<Signals>,
         watch: Arc<dyn DeviceWatch>,
     ) -> Result<Self> {
-        Observer::start("notifications", move || {
+        let look = move |proxy: &mut NotificationProxy| {
             let name = match proxy.next(LOOK_EVERY) {
                 Ok(Notice::Notification(name)) => name,
                 Ok(Notice::Nothing) => return true,
@@ -88,16 +115,17 @@ impl Observer {
                 _ => {}
             }
             true
-        })
+        };
+        Observer::start("notifications", proxy, look, NotificationProxy::end)
     }
 
     /// Observes whether the attachment `handle` ends.
     pub(super) fn of_cable(
-        mut events: Box<dyn Events>,
+        events: Box<dyn Events>,
         handle: u64,
         signals: Arc<Signals>,
     ) -> Result<Self> {
-        Observer::start("cable", move || match events.next(LOOK_EVERY) {
+        let look = move |events: &mut Box<dyn Events>| match events.next(LOOK_EVERY) {
             Ok(Some(TransportEvent::Detached { handle: gone })) if gone == handle => {
                 signals.detached.store(true, Ordering::Relaxed);
                 false
@@ -105,7 +133,8 @@ impl Observer {
             Ok(_) => true,
             // usbmuxd has gone; the streams will notice.
             Err(_) => false,
-        })
+        };
+        Observer::start("cable", events, look, drop)
     }
 }
 

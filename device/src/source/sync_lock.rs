@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{DeviceError, DeviceErrorKind, Result};
-use crate::lockdown::TrustedDevice;
+use crate::lockdown::{Escrow, TrustedDevice};
 use crate::services::afc::{self, Afc, Handle, LockOperation, Mode};
 use crate::services::notification_proxy::{
     self, NotificationProxy, SYNC_DID_FINISH, SYNC_DID_START, SYNC_LOCK_REQUEST, SYNC_WILL_START,
@@ -90,11 +90,13 @@ impl SyncLock {
 }
 
 /// Tells the device's other programs, over a session and a connection of its own, as
-/// idevicebackup2 does each time.
+/// idevicebackup2 does each time; the session lasts until it is told.
 fn post(device: &TrustedDevice, name: &str, wait: &mut dyn Wait) -> Result<()> {
-    let stream = device.start_service(notification_proxy::SERVICE, wait)?;
+    let mut session = device.session(wait)?;
+    let stream = session.start_service(notification_proxy::SERVICE, Escrow::Left, wait)?;
     let mut proxy = NotificationProxy::over(stream)?;
     proxy.post(name)?;
     proxy.end();
+    session.end();
     Ok(())
 }

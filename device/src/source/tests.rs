@@ -1,5 +1,6 @@
 //! Which device is meant, and which sessions may be kept.
 use super::*;
+use crate::transport::ConnectionKind;
 
 fn address(digit: char, kind: ConnectionKind) -> DeviceAddress {
     let udid = Udid::parse(&format!("00008030-001A2B3C4D5E6F7{digit}")).unwrap();

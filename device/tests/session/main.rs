@@ -5,6 +5,7 @@ mod compare;
 mod cuts;
 mod days;
 mod faults;
+mod links;
 mod matrix;
 mod play;
 mod table;

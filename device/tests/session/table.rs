@@ -34,6 +34,8 @@ pub(crate) struct Table {
 
 /// How long what is waited for.
 pub(crate) struct Patience {
+    /// For usbmuxd's own pairing.
+    pub(crate) for_usbmuxd: Duration,
     /// For "Trust" and for unlocking.
     pub(crate) for_person: Duration,
     pub(crate) for_passcode: Option<Duration>,
@@ -129,11 +131,34 @@ impl Table {
             full: false,
             free_bytes: 1 << 40,
             patience: Patience {
+                for_usbmuxd: Duration::ZERO,
                 for_person: Duration::from_secs(60),
                 for_passcode: None,
                 for_silence: Duration::from_secs(120),
             },
         }
+    }
+
+    /// The same phone, reached another way: by cable, by the network.
+    pub(crate) fn reached(self, by_usb: bool, by_network: bool) -> Table {
+        let Table { simulator, state, .. } = self;
+        let faults = Faults::clone(&simulator.phones()[0].faults());
+        drop(simulator);
+        let identity = simulator::identity(0);
+        let phone = PhoneOptions { faults, by_usb, by_network, ..PhoneOptions::new(identity) };
+        let simulator = Simulator::start(Options {
+            state: Some(state.path().to_owned()),
+            phones: vec![phone],
+            weather: Weather::Fair,
+            ..Options::default()
+        })
+        .unwrap();
+        Table { simulator, state, ..self }
+    }
+
+    /// Where our own pair records are.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.state.path().join("ours")
     }
 
     pub(crate) fn phone(&self) -> &Phone {
@@ -153,12 +178,12 @@ impl Table {
 
     pub(crate) fn connect(&self) -> Result<DeviceSource, DeviceError> {
         let address = UsbmuxdAddress::parse(&self.simulator.address().to_string()).unwrap();
-        let records = PairRecords::in_folder(self.state.path().join("ours"));
+        let records = PairRecords::in_folder(self.records());
         let now = Time { secs: 1_800_000_000, nanos: 0 };
         let options = DeviceOptions {
             full: self.full,
             pairing: PairingPatience {
-                for_usbmuxd: Duration::ZERO,
+                for_usbmuxd: self.patience.for_usbmuxd,
                 for_person: self.patience.for_person,
                 ask_every: Duration::from_millis(20),
             },

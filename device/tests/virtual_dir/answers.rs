@@ -65,8 +65,7 @@ fn what_is_not_there_is_said_to_be_missing_and_a_missing_folder_is_empty() {
         let answer = dir.download(std::slice::from_ref(&path), &mut wire).unwrap();
         let Some(Value::Dictionary(each)) = &answer.payload else { panic!("one line a path") };
         let why = each.get(&path).unwrap().as_dictionary().unwrap();
-        let number = why.get("DLFileErrorCode").unwrap().as_unsigned_integer().unwrap();
-        assert_eq!(i64::from_ne_bytes(number.to_ne_bytes()), -6);
+        assert_eq!(why.get("DLFileErrorCode").unwrap().as_signed_integer(), Some(-6));
         assert_eq!(code(answer), -13);
         let listing = dir.list(UDID);
         assert_eq!(names(listing.clone()), [] as [&str; 0]);

@@ -34,8 +34,7 @@ fn phone(says: Vec<(Vec<Value>, bool)>) -> (UnixStream, JoinHandle<(Dictionary, 
         for (words, wants_answer) in says {
             say(words);
             if wants_answer {
-                let code = hear()[1].as_unsigned_integer().unwrap();
-                codes.push(i64::from_ne_bytes(code.to_ne_bytes()));
+                codes.push(hear()[1].as_signed_integer().unwrap());
             }
         }
         (request, codes)

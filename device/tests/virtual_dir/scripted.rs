@@ -123,5 +123,5 @@ pub(crate) fn play(here: &TestRepository, play: Play<'_>) -> Result<BackupReport
 /// The number of an answer, as the device reads it.
 pub(crate) fn code(status: Status) -> i64 {
     let words = status.encode().into_array().unwrap();
-    i64::from_ne_bytes(words[1].as_unsigned_integer().unwrap().to_ne_bytes())
+    words[1].as_signed_integer().unwrap()
 }

@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::phone::{Faults, Phone, Trust};
 use crate::services::{self, Link};
 use crate::tls::Trusted;
+use crate::transcript::Overheard;
 use key::DeviceKey;
 use pairing::{Pairing, Pairings};
 use plist::Dictionary;
@@ -124,13 +125,17 @@ impl Lockdown {
         mut connection: C,
         link: &Link,
     ) -> io::Result<()> {
+        let call = self.phone.call(door.service());
         match door.0 {
-            Behind::Lockdown => session::serve(self, connection, link),
+            Behind::Lockdown => session::serve(self, connection, link, &call),
             Behind::Service(Waiting { service, trusted: Some(trusted) }) => {
-                services::serve(&service, &mut trusted.accept(connection)?, &self.phone, link)
+                let mut secret = trusted.accept(connection)?;
+                let mut overheard = Overheard::new(&mut secret, &call);
+                services::serve(&service, &mut overheard, &self.phone, link)
             }
             Behind::Service(Waiting { service, trusted: None }) => {
-                services::serve(&service, &mut connection, &self.phone, link)
+                let mut overheard = Overheard::new(&mut connection, &call);
+                services::serve(&service, &mut overheard, &self.phone, link)
             }
         }
     }

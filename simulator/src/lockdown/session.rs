@@ -6,6 +6,7 @@ use crate::phone::Mishaps;
 use crate::plist_stream::{Encoding, Incoming, send};
 use crate::services::{self, Link};
 use crate::tls::{Tls, Trusted};
+use crate::transcript::{Call, Overheard};
 use plist::{Dictionary, Value};
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Duration;
@@ -78,6 +79,7 @@ pub(super) fn serve<C: Connection>(
     lockdown: &Lockdown,
     connection: C,
     link: &Link,
+    call: &Call,
 ) -> io::Result<()> {
     let mut session = Session { lockdown, link, active: None };
     let mut channel = Channel::Plain(connection);
@@ -85,7 +87,7 @@ pub(super) fn serve<C: Connection>(
     let mut mishaps = Mishaps::of(&lockdown.phone, SERVICE);
     loop {
         channel.set_read_timeout(Some(lockdown.options.idle))?;
-        let request = match incoming.receive(&mut channel) {
+        let request = match incoming.receive(&mut Overheard::new(&mut channel, call)) {
             Ok(Some(request)) => request.into_dictionary().unwrap_or_default(),
             Ok(None) => return Ok(()),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -95,7 +97,7 @@ pub(super) fn serve<C: Connection>(
         };
         let (reply, then) = session.reply(&request)?;
         mishaps.strike()?;
-        send(&mut channel, reply, Encoding::Xml)?;
+        send(&mut Overheard::new(&mut channel, call), reply, Encoding::Xml)?;
         channel = match (then, channel) {
             (Then::StartTls(trusted), Channel::Plain(connection)) => {
                 Channel::Secret(Box::new(trusted.accept(connection)?))

@@ -7,6 +7,7 @@ use crate::connection::Connection;
 use crate::lockdown::Door;
 use crate::random::Random;
 use crate::services::Link;
+use crate::transcript::{Call, Overheard};
 use crate::wire::{Conditions, Wire};
 use plist::{Dictionary, Value};
 use std::io::{self, ErrorKind, Read, Write};
@@ -38,13 +39,14 @@ enum Then {
 pub(super) fn serve(daemon: &Daemon, stream: TcpStream) -> io::Result<()> {
     let Some(place) = daemon.live.enter(&stream)? else { return Ok(()) };
     let mut wire = wire(daemon, stream)?;
-    while let Some(request) = receive(&mut wire)? {
+    let call = Call::begin(daemon.transcript.as_ref(), super::SERVICE);
+    while let Some(request) = receive(&mut Overheard::new(&mut wire, &call))? {
         let (answer, then) = match &request.body {
             Some(body) => answer(daemon, body),
             None if request.version_fits => (result(BAD_COMMAND), Then::GoOn),
             None => (result(BAD_VERSION), Then::GoOn),
         };
-        frame::send(&mut wire, request.tag, answer)?;
+        frame::send(&mut Overheard::new(&mut wire, &call), request.tag, answer)?;
         match then {
             Then::GoOn => {}
             Then::Listen => return listen(daemon, &mut wire),

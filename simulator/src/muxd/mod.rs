@@ -8,6 +8,7 @@ mod records;
 
 use crate::lockdown::Lockdown;
 use crate::services::{self, Link};
+use crate::transcript::Transcript;
 use crate::wire::Weather;
 use attachments::{Attachment, Attachments};
 use live::Live;
@@ -20,6 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+/// Its name in transcripts.
+pub const SERVICE: &str = "usbmuxd";
 /// How often network attachments are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(50);
 /// How long the end waits for connections that were broken off.
@@ -40,6 +43,8 @@ pub struct Options {
     pub seed: u64,
     /// Where its words go.
     pub log: Option<Log>,
+    /// Where it is written down what clients ask of it.
+    pub transcript: Option<Arc<Transcript>>,
 }
 
 /// What the daemon's threads share.
@@ -52,6 +57,7 @@ struct Daemon {
     connections: AtomicU64,
     is_ending: AtomicBool,
     log: Option<Log>,
+    transcript: Option<Arc<Transcript>>,
 }
 
 impl Daemon {
@@ -91,6 +97,7 @@ impl Muxd {
             connections: AtomicU64::new(0),
             is_ending: AtomicBool::new(false),
             log: options.log,
+            transcript: options.transcript,
         });
         let (accepting, watching) = (Arc::clone(&daemon), Arc::clone(&daemon));
         let threads = vec![

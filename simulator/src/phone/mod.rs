@@ -7,6 +7,7 @@ mod media;
 mod mishaps;
 mod notices;
 
+use crate::transcript::{Call, Transcript};
 pub use apps::App;
 pub use battery::Battery;
 pub use faults::{Cut, CutAt, Faults, LockdownRefusal, Passcode, Silence, Stage, SyncLock, Trust};
@@ -60,6 +61,7 @@ pub struct Phone {
     numbers: AtomicU64,
     is_off: Mutex<bool>,
     turned_off: Condvar,
+    transcript: Option<Arc<Transcript>>,
 }
 
 impl Phone {
@@ -82,6 +84,7 @@ impl Phone {
             numbers: AtomicU64::new(1),
             is_off: Mutex::new(false),
             turned_off: Condvar::new(),
+            transcript: None,
         }
     }
 
@@ -90,6 +93,18 @@ impl Phone {
     pub fn with_seed(mut self, seed: u64) -> Phone {
         self.seed = seed;
         self
+    }
+
+    /// The same phone, of which all that is said goes into `transcript`.
+    #[must_use]
+    pub fn with_transcript(mut self, transcript: Option<Arc<Transcript>>) -> Phone {
+        self.transcript = transcript;
+        self
+    }
+
+    /// A connection to `service` begins, and is written down if anything is.
+    pub fn call(&self, service: &str) -> Call {
+        Call::begin(self.transcript.as_ref(), service)
     }
 
     /// Who it is.

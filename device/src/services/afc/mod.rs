@@ -157,8 +157,8 @@ impl Afc {
         Ok(self.ask(Operation::Close, &file.0.to_le_bytes())?.map(drop))
     }
 
-    /// The whole of a file; `None` when it is not there, cannot be read, or is longer than
-    /// `len_max` bytes.
+    /// The whole of a file, as long as it says that it is; `None` when it is not there, cannot be
+    /// read, is empty, or is longer than `len_max` bytes.
     ///
     /// # Errors
     ///
@@ -166,20 +166,23 @@ impl Afc {
     pub fn read_file(&mut self, path: &str, len_max: usize) -> Result<Option<Vec<u8>>> {
         let mut asked = path.as_bytes().to_vec();
         asked.push(0);
-        if self.ask(Operation::FileInfo, &asked)?.is_err() {
+        let Ok(Answer::Data(info)) = self.ask(Operation::FileInfo, &asked)? else {
             return Ok(None);
-        }
+        };
+        let len = packet::size_of(&info).filter(|len| (1..=len_max).contains(len));
+        let Some(len) = len else { return Ok(None) };
         let Ok(file) = self.open(path, Mode::Read)? else { return Ok(None) };
-        let read = self.read_all(&file, len_max)?;
+        let read = self.read_all(&file, len)?;
         let _ = self.close(file)?;
-        Ok(read)
+        Ok(read.filter(|read| read.len() <= len_max))
     }
 
-    fn read_all(&mut self, file: &Handle, len_max: usize) -> Result<Option<Vec<u8>>> {
+    /// Reads until there are `len` bytes or no more: idevicebackup2 does not ask for the end.
+    fn read_all(&mut self, file: &Handle, len: usize) -> Result<Option<Vec<u8>>> {
         let mut parameters = file.0.to_le_bytes().to_vec();
         parameters.extend_from_slice(&PIECE.to_le_bytes());
         let mut whole = Vec::new();
-        loop {
+        while whole.len() < len {
             match self.ask(Operation::Read, &parameters)? {
                 Ok(Answer::Data(piece)) if piece.is_empty() => return Ok(Some(whole)),
                 Ok(Answer::Data(piece)) => whole.extend_from_slice(&piece),
@@ -187,10 +190,8 @@ impl Afc {
                 Ok(_) => return Ok(Some(whole)),
                 Err(_) => return Ok(None),
             }
-            if whole.len() > len_max {
-                return Ok(None);
-            }
         }
+        Ok(Some(whole))
     }
 }
 
@@ -250,8 +251,8 @@ mod tests {
         let (mut afc, serving) = device(vec![
             (0x02, b"st_size\x005\0".to_vec()),
             (0x0e, 7_u64.to_le_bytes().to_vec()),
-            (0x02, b"hello".to_vec()),
-            (0x02, Vec::new()),
+            (0x02, b"hell".to_vec()),
+            (0x02, b"o".to_vec()),
             status(0),
         ]);
         assert_eq!(afc.read_file("/a", 100).unwrap().as_deref(), Some(&b"hello"[..]));
@@ -261,12 +262,29 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_none_and_one_too_long_too() {
-        let (mut afc, _serving) = device(vec![status(8)]);
-        assert_eq!(afc.read_file("/a", 100).unwrap(), None);
+    fn a_file_that_is_not_there_is_none_and_an_empty_one_and_one_too_long_too() {
+        let info = |size: &str| (0x02, format!("st_ifmt\0S_IFREG\0st_size\0{size}\0").into_bytes());
+        for answer in [status(8), info("0"), info("101"), info("-1"), (0x02, Vec::new())] {
+            let (mut afc, serving) = device(vec![answer]);
+            assert_eq!(afc.read_file("/a", 100).unwrap(), None);
+            assert_eq!(serving.join().unwrap().len(), 1, "it is not opened");
+        }
+        // One that has grown since.
         let (mut afc, _serving) =
-            device(vec![(0x02, Vec::new()), (0x0e, vec![7; 8]), (0x02, vec![0; 200]), status(0)]);
+            device(vec![info("5"), (0x0e, vec![7; 8]), (0x02, vec![0; 200]), status(0)]);
         assert_eq!(afc.read_file("/a", 100).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_what_came() {
+        let (mut afc, _serving) = device(vec![
+            (0x02, b"st_size\x005\0".to_vec()),
+            (0x0e, 7_u64.to_le_bytes().to_vec()),
+            (0x02, b"hel".to_vec()),
+            (0x02, Vec::new()),
+            status(0),
+        ]);
+        assert_eq!(afc.read_file("/a", 100).unwrap().as_deref(), Some(&b"hel"[..]));
     }
 
     #[test]

@@ -96,6 +96,17 @@ pub fn decode_header(bytes: &[u8; HEADER_LEN]) -> Result<AnswerHeader, BadPacket
     Ok(AnswerHeader { kind, number, body_len })
 }
 
+/// The `st_size` among the names and values that are told of a file.
+pub fn size_of(info: &[u8]) -> Option<usize> {
+    let mut words = info.split(|byte| *byte == 0);
+    while let (Some(name), Some(value)) = (words.next(), words.next()) {
+        if name == b"st_size" {
+            return std::str::from_utf8(value).ok()?.parse().ok();
+        }
+    }
+    None
+}
+
 /// The first eight bytes of a body, as a number.
 pub fn first_word(body: &[u8]) -> Option<u64> {
     let word = body.first_chunk::<8>()?;

@@ -81,6 +81,7 @@ pub fn encode(request: Dictionary, tag: u32) -> Vec<u8> {
     Value::Dictionary(request)
         .to_writer_xml(&mut bytes)
         .expect("because a vector takes everything and our own lists can be written");
+    bytes.push(b'\n');
     let len = u32::try_from(bytes.len()).expect("because requests are short");
     for (at, word) in [(0, len), (4, VERSION), (8, PLIST), (12, tag)] {
         bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());

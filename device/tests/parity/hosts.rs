@@ -1,0 +1,138 @@
+//! The two hosts: somebody else's program, and ours.
+use crate::desk::Desk;
+use crate::tools::{client, idevice, run};
+use devsnap_device::lockdown::{PairRecords, Pairing, PairingPatience};
+use devsnap_device::transport::{AtMost, Transport, Usbmuxd, UsbmuxdAddress};
+use devsnap_device::watch::Unwatched;
+use devsnap_device::{DeviceOptions, DeviceSource};
+use devsnap_engine::backup::{BackupOptions, create_snapshot};
+use devsnap_engine::folder::{FolderTarget, TargetOptions};
+use devsnap_engine::interrupt::Interrupt;
+use devsnap_engine::node::Time;
+use devsnap_engine::progress::{Progress, Silent};
+use devsnap_engine::restore::{RestoreOptions, restore};
+use devsnap_engine::snapshot::Origin;
+use devsnap_testkit::TestRepository;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Somebody's computer with one of the two programs.
+pub(crate) trait Host {
+    /// What it calls itself.
+    fn name(&self) -> &'static str;
+    /// Backs up the phone on `desk`.
+    fn back_up(&mut self, desk: &Desk, full: bool);
+    /// The folder above the phone's set, as a person has it in hand after that.
+    fn sets(&self) -> PathBuf;
+}
+
+/// idevicebackup2, which keeps a folder.
+pub(crate) struct Theirs {
+    home: TempDir,
+}
+
+impl Theirs {
+    pub(crate) fn new() -> Theirs {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("sets")).unwrap();
+        Theirs { home }
+    }
+}
+
+impl Host for Theirs {
+    fn name(&self) -> &'static str {
+        "idevicebackup2"
+    }
+
+    fn back_up(&mut self, desk: &Desk, full: bool) {
+        let program = idevice("idevicebackup2");
+        let mut command = client(&program, desk.simulator(), self.home.path());
+        command.arg("backup");
+        if full {
+            command.arg("--full");
+        }
+        let ran = run(command.arg(self.sets()), self.home.path());
+        assert!(ran.succeeded && ran.output.contains("Backup Successful"), "{ran:?}");
+    }
+
+    fn sets(&self) -> PathBuf {
+        self.home.path().join("sets")
+    }
+}
+
+/// devsnap, which keeps a repository, from which it restores a folder.
+pub(crate) struct Ours {
+    repository: TestRepository,
+    records: TempDir,
+    restored: TempDir,
+}
+
+impl Ours {
+    pub(crate) fn new() -> Ours {
+        let folder = || tempfile::tempdir().unwrap();
+        Ours { repository: TestRepository::new(), records: folder(), restored: folder() }
+    }
+
+    fn connect(&self, desk: &Desk, full: bool) -> DeviceSource {
+        let address = UsbmuxdAddress::parse(&desk.simulator().address().to_string()).unwrap();
+        let records = PairRecords::in_folder(self.records.path().join("records"));
+        let now = Time { secs: 1_800_000_000, nanos: 0 };
+        let options = DeviceOptions { full, ..DeviceOptions::new(records, 1 << 40, now) };
+        let transport = Arc::new(Usbmuxd::at(address));
+        let watch = Arc::new(Unwatched);
+        DeviceSource::connect(transport, None, options, watch, &Interrupt::new()).unwrap()
+    }
+}
+
+impl Ours {
+    /// Pairs, as this computer would when nobody has yet.
+    pub(crate) fn pair(&self, desk: &Desk) {
+        let address = UsbmuxdAddress::parse(&desk.simulator().address().to_string()).unwrap();
+        let transport = Usbmuxd::at(address);
+        let patience =
+            PairingPatience { for_usbmuxd: Duration::ZERO, ..PairingPatience::default() };
+        let pairing = Pairing {
+            transport: &transport,
+            address: &transport.devices().unwrap().remove(0),
+            records: &PairRecords::in_folder(self.records.path().join("records")),
+            watch: &Unwatched,
+            patience,
+        };
+        pairing.trusted_record(&mut AtMost(Duration::from_secs(60))).unwrap();
+    }
+}
+
+impl Host for Ours {
+    fn name(&self) -> &'static str {
+        "devsnap"
+    }
+
+    fn back_up(&mut self, desk: &Desk, full: bool) {
+        let mut source = self.connect(desk, full);
+        let repository = self.repository.open().unwrap();
+        let known = repository.snapshots().unwrap().named.len();
+        let options = BackupOptions {
+            origin: Origin::Device(source.identity("here".to_owned())),
+            tags: Vec::new(),
+            taken_at: Time { secs: 1_800_000_000 + i64::try_from(known).unwrap(), nanos: 0 },
+            utc_offset_secs: 0,
+            program: "test".to_owned(),
+            dry_run: false,
+        };
+        let (progress, interrupt): (Arc<dyn Progress>, _) = (Arc::new(Silent), Interrupt::new());
+        let made =
+            create_snapshot(&repository, &mut source, &options, &progress, &interrupt).unwrap();
+        assert!(made.named.snapshot.is_complete());
+        self.restored = tempfile::tempdir().unwrap();
+        let target = FolderTarget::open(self.restored.path(), &TargetOptions::default()).unwrap();
+        let (snapshot, how) = (&made.named.snapshot, RestoreOptions::default());
+        let report = restore(&repository, snapshot, &target, &how, &Silent, &interrupt).unwrap();
+        assert_eq!(report.faults_total, 0, "{report:?}");
+    }
+
+    fn sets(&self) -> PathBuf {
+        self.restored.path().to_owned()
+    }
+}

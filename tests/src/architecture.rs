@@ -60,7 +60,7 @@ const DEVICE: House = House {
         &["plist_stream"],
         &["lockdown"],
         &["services"],
-        &["devicelink"],
+        &["recording", "devicelink"],
         &["virtual_dir"],
         &["mobilebackup2"],
         &["source"],

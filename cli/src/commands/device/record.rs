@@ -1,0 +1,39 @@
+//! `--record FILE`: what is said to a device and heard from it, for somebody who has no such device.
+use super::Host;
+use crate::args::RecordArgs;
+use crate::commands::Session;
+use crate::commands::key::unwritten;
+use crate::failure::Failure;
+use crate::report::text::escaped;
+use devsnap_device::Recorder;
+
+/// A command's dealings with devices, recorded if that was asked for.
+///
+/// # Errors
+///
+/// The recording cannot be begun; whatever `deal` says. One that breaks off later is a warning: the
+/// backup is worth more.
+pub(super) fn recorded<T>(
+    session: &Session<'_>,
+    args: &RecordArgs,
+    deal: impl FnOnce(&Host) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut host = Host::of_this_user()?;
+    let Some(file) = &args.record else { return deal(&host) };
+    let program = concat!("devsnap ", env!("CARGO_PKG_VERSION"));
+    let recorder = Recorder::create(file, program).map_err(|error| unwritten(file, &error))?;
+    host.transport = recorder.over(host.transport);
+    let dealt = deal(&host);
+    // Connections are written down to their end.
+    drop(host);
+    let shown = escaped(&file.display().to_string());
+    match recorder.finish() {
+        Ok(recorded) => session.report.note(&format!(
+            "recorded {} lines in {shown}: no contents, names, numbers or keys of the device; read \
+             it before you send it",
+            recorded.lines
+        )),
+        Err(error) => session.report.warn(&format!("the recording broke off: {shown}: {error}")),
+    }
+    dealt
+}

@@ -45,7 +45,7 @@ const SIMULATOR: House = House {
         &["services"],
         &["lockdown"],
         &["muxd"],
-        &["simulator"],
+        &["simulator", "replay"],
     ],
     outside: &[],
     doors: &["lib", "main", "args"],

@@ -296,9 +296,10 @@ fn file(line: &Json) -> Option<FileSaid> {
     let end = match line.get("end")? {
         Json::String(word) if word == "whole" => FileEnd::Whole,
         Json::String(_) => FileEnd::Cut,
-        failed => {
-            FileEnd::Failed(u8::try_from(failed.get("code")?.as_u64()?).ok()?, text(failed, "words")?)
-        }
+        failed => FileEnd::Failed(
+            u8::try_from(failed.get("code")?.as_u64()?).ok()?,
+            text(failed, "words")?,
+        ),
     };
     let blocks = line.get("blocks")?.as_array()?.iter().map(|run| {
         let len = u32::try_from(run.get(0)?.as_u64()?).ok()?;
@@ -353,7 +354,9 @@ mod tests {
         let (opened_at, connection) = &recording.connections[0];
         assert_eq!((*opened_at, connection.port, connection.steps.len()), (2, 62078, 2));
         assert_eq!(connection.steps[1], (4, Step::Closed(Side::Device)));
-        assert!(matches!(&recording.daemon[..], [(1, Daemon::Devices(devices))] if devices[0].by_usb));
+        assert!(
+            matches!(&recording.daemon[..], [(1, Daemon::Devices(devices))] if devices[0].by_usb)
+        );
         assert_eq!(recording.named_by_host("HostID").as_deref(), Some("ABC"));
         assert!(!recording.is_whole);
     }

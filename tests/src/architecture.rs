@@ -48,7 +48,7 @@ const SIMULATOR: House = House {
         &["simulator", "replay"],
     ],
     outside: &[],
-    doors: &["lib", "main", "args"],
+    doors: &["lib", "main", "args", "commands"],
 };
 
 const DEVICE: House = House {

@@ -16,6 +16,7 @@ mod kill;
 mod phones;
 mod power_cut;
 mod program;
+mod recordings;
 mod reference;
 mod s3;
 mod small_disk;

@@ -17,14 +17,14 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// Phones, a home and a repository.
-struct Table {
+pub(crate) struct Table {
     simulator: Simulator,
     root: TempDir,
 }
 
 impl Table {
     /// With the phones of these numbers ([`simulator::identity`]), which nobody trusts yet.
-    fn with(numbers: &[usize]) -> Table {
+    pub(crate) fn with(numbers: &[usize]) -> Table {
         let root = tempfile::tempdir().unwrap();
         let state = root.path().join("state");
         let mut phones = Vec::new();
@@ -47,7 +47,7 @@ impl Table {
     }
 
     /// With a repository, and with phones that trust this computer.
-    fn ready(numbers: &[usize]) -> Table {
+    pub(crate) fn ready(numbers: &[usize]) -> Table {
         let table = Table::with(numbers);
         table.done(&["init"]);
         for phone in table.simulator.phones() {
@@ -56,11 +56,11 @@ impl Table {
         table
     }
 
-    fn at(&self, path: &str) -> PathBuf {
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
         self.root.path().join(path)
     }
 
-    fn phone(&self, place: usize) -> &Phone {
+    pub(crate) fn phone(&self, place: usize) -> &Phone {
         &self.simulator.phones()[place]
     }
 
@@ -73,7 +73,7 @@ impl Table {
     }
 
     /// Lets a day pass on a phone.
-    fn day(&self, place: usize, seed: u64) {
+    pub(crate) fn day(&self, place: usize, seed: u64) {
         let mut contents = Contents::open(self.phone(place).folder()).unwrap();
         contents.mutate(seed);
         contents.save(self.phone(place).folder()).unwrap();
@@ -85,12 +85,12 @@ impl Table {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Output {
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
         self.command(words).env("DEVSNAP_PASSWORD_FILE", self.at("password")).output().unwrap()
     }
 
     #[track_caller]
-    fn done(&self, words: &[&str]) -> String {
+    pub(crate) fn done(&self, words: &[&str]) -> String {
         said_by(self.run(words))
     }
 
@@ -102,7 +102,7 @@ impl Table {
 
     /// The last line of what must end well.
     #[track_caller]
-    fn summary(&self, words: &[&str]) -> Value {
+    pub(crate) fn summary(&self, words: &[&str]) -> Value {
         let said = self.done(&[words, &["--json", "--no-progress"]].concat());
         objects_of(&said).pop().unwrap()
     }

@@ -34,7 +34,9 @@ pub(super) struct Book {
 
 struct Inner {
     /// `None` once it is over, or a write has failed.
-    out: Option<BufWriter<File>>,
+    out: Option<BufWriter<Box<dyn Write + Send>>>,
+    /// The file below, when it is one.
+    file: Option<File>,
     failed: Option<io::Error>,
     written: Recorded,
     redactor: Redactor,
@@ -45,13 +47,23 @@ struct Inner {
 
 impl Book {
     pub(super) fn create(path: &Path, program: &str) -> io::Result<Book> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let out = Box::new(file.try_clone()?);
+        Book::begin(out, Some(file), program)
+    }
+
+    pub(super) fn begin(
+        out: Box<dyn Write + Send>,
+        file: Option<File>,
+        program: &str,
+    ) -> io::Result<Book> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(io::Error::other)?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         let book = Book {
             begun: Instant::now(),
             inner: Mutex::new(Inner {
-                out: Some(BufWriter::new(file)),
+                out: Some(BufWriter::new(out)),
+                file,
                 failed: None,
                 written: Recorded { lines: 0, bytes: 0 },
                 redactor: Redactor::new(key),
@@ -129,8 +141,47 @@ impl Book {
         }
         if let Some(mut out) = inner.out.take() {
             out.flush()?;
-            out.get_ref().sync_all()?;
+        }
+        if let Some(file) = inner.file.take() {
+            file.sync_all()?;
         }
         Ok(inner.written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_recording_that_cannot_be_written_ends_and_says_so_at_the_end_only() {
+        let book = Book::begin(Box::new(Full), None, "test").unwrap();
+        book.write(json!({ "open": 1 }));
+        assert_eq!(book.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_recording_is_a_new_file_of_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recording");
+        let book = Book::create(&path, "test").unwrap();
+        book.write(json!({ "open": 1 }));
+        let recorded = book.finish().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!((text.lines().count(), text.len()), (3, recorded.bytes.try_into().unwrap()));
+        assert_eq!(recorded.lines, 3);
+        let again = Book::create(&path, "test").err().unwrap();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     }
 }

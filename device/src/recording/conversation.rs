@@ -169,7 +169,8 @@ impl Conversation {
             let path = match has_path {
                 true => {
                     let text = std::str::from_utf8(rest.strip_suffix(&[0])?).ok()?;
-                    let is_known = KNOWN_PATHS.iter().any(|known| text.starts_with(known));
+                    let is_known = KNOWN_PATHS.iter().any(|known| text.starts_with(known))
+                        && !redactor.has_a_secret(text);
                     Some(if is_known { text.to_owned() } else { redactor.shape(text) })
                 }
                 false if rest.is_empty() => None,

@@ -137,7 +137,7 @@ impl Side {
 
     /// A stream of files follows, not a message.
     pub(super) fn expect_files(&mut self) {
-        self.to_next_file();
+        self.begin_file();
     }
 
     /// Takes from the front of `bytes` until something is complete; `None` when they are used up.
@@ -229,7 +229,7 @@ impl Side {
         self.buffer.clear();
     }
 
-    fn to_next_file(&mut self) {
+    fn begin_file(&mut self) {
         match self.is_device {
             true => self.go(State::DevicePathLen, 4),
             false => self.go(State::PathLen, 4),
@@ -337,7 +337,7 @@ impl Side {
         let mut file = std::mem::take(&mut self.file);
         file.hash = self.take_hash();
         file.end = end;
-        self.to_next_file();
+        self.begin_file();
         Said::File(file)
     }
 

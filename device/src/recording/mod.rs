@@ -12,7 +12,7 @@ mod redact;
 mod typed;
 mod words;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,6 +44,15 @@ impl Recorder {
     /// There is something at `path`, or it cannot be written; the system gives no random bytes.
     pub fn create(path: &Path, program: &str) -> io::Result<Recorder> {
         Ok(Recorder { book: Arc::new(Book::create(path, program)?) })
+    }
+
+    /// Begins a recording that goes to `out`, as it is written.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no random bytes.
+    pub fn to(out: Box<dyn Write + Send>, program: &str) -> io::Result<Recorder> {
+        Ok(Recorder { book: Arc::new(Book::begin(out, None, program)?) })
     }
 
     /// The same transport, with everything that is said over it written down.

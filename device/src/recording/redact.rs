@@ -106,6 +106,8 @@ impl Redactor {
             None => words::is_word(text),
         };
         match key {
+            // Not even how long it is.
+            Some(key) if key.contains("Password") => Told::Hidden(String::new()),
             _ if is_open && is_clean => Told::Shown(text.to_owned()),
             Some(key) if words::is_word(text) && words::is_sentence(key) => {
                 Told::Shown(text.to_owned())
@@ -115,7 +117,8 @@ impl Redactor {
         }
     }
 
-    fn has_a_secret(&self, text: &str) -> bool {
+    /// Whether something that must not be told stands within it.
+    pub(super) fn has_a_secret(&self, text: &str) -> bool {
         let bare = bare(text);
         self.secrets.iter().any(|secret| text.contains(secret.as_str()))
             || self.udids.iter().any(|udid| bare.contains(udid.as_str()))
@@ -280,6 +283,7 @@ mod tests {
         assert!(!hidden(Some("Service"), "com.apple.afc"));
         assert!(!hidden(Some("Name"), "com.apple.itunes-mobdev.syncDidStart"));
         assert!(!hidden(None, "DLMessageDeviceReady"));
+        assert_eq!(redactor.text(Some("NewPassword"), "four"), Told::Hidden(String::new()));
         // Not even where it would be shown.
         assert!(hidden(Some("Label"), &format!("a {UDID}")));
     }

@@ -101,7 +101,8 @@ impl Teller<'_> {
 
     fn shows_numbers(&self, key: Option<&str>) -> bool {
         match self.talk {
-            Talk::DeviceLink | Talk::Service => true,
+            Talk::DeviceLink => true,
+            Talk::Service => key.is_none_or(words::is_key),
             Talk::Lockdown => key.is_some_and(words::is_open),
         }
     }

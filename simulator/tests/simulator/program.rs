@@ -109,6 +109,9 @@ fn a_recording_that_cannot_be_used_is_told_from_a_host_that_departs() {
     fs::write(&file, LINES).unwrap();
     let (code, _, complaint) = run(&["replay", name, "--", "true"]);
     assert_eq!(code, Some(1), "{complaint}");
-    assert!(complaint.contains("line 3") && complaint.contains("the host has ended"), "{complaint}");
+    assert!(
+        complaint.contains("line 3") && complaint.contains("the host has ended"),
+        "{complaint}"
+    );
     assert_eq!(run(&["parent", name, folder.path().to_str().unwrap()]).0, Some(2));
 }

@@ -4,7 +4,6 @@ use crate::args::RecordArgs;
 use crate::commands::Session;
 use crate::commands::key::unwritten;
 use crate::failure::Failure;
-use crate::report::text::escaped;
 use devsnap_device::Recorder;
 
 /// A command's dealings with devices, recorded if that was asked for.
@@ -23,16 +22,13 @@ pub(super) fn recorded<T>(
     let program = concat!("devsnap ", env!("CARGO_PKG_VERSION"));
     let recorder = Recorder::create(file, program).map_err(|error| unwritten(file, &error))?;
     host.transport = recorder.over(host.transport);
+    session.report.recording(file);
     let dealt = deal(&host);
     // Connections are written down to their end.
     drop(host);
-    let shown = escaped(&file.display().to_string());
+    let shown = file.display();
     match recorder.finish() {
-        Ok(recorded) => session.report.note(&format!(
-            "recorded {} lines in {shown}: no contents, names, numbers or keys of the device; read \
-             it before you send it",
-            recorded.lines
-        )),
+        Ok(recorded) => session.report.note(&format!("recorded {} lines", recorded.lines)),
         Err(error) => session.report.warn(&format!("the recording broke off: {shown}: {error}")),
     }
     dealt

@@ -84,6 +84,7 @@ impl Conversation {
             Said::Packet { header, body } => self.packet(by, &header, &body),
             Said::File(file) => self.file(&file),
             Said::FilesEnd => json!({ "files_end": true }),
+            Said::Long { bytes, hash } => json!({ "unreadable": bytes, "hash": hash }),
             Said::Opaque { bytes, hash } => json!({ "opaque": bytes, "hash": hash }),
             Said::Partial { bytes, of } => json!({ "partial": bytes, "of": of }),
         };

@@ -44,7 +44,9 @@ pub(super) enum Said {
     File(FileSaid),
     /// A stream of files is over.
     FilesEnd,
-    /// Bytes that cannot be read: too many for a message, or by no known rule.
+    /// A message too long to be looked into, without its length.
+    Long { bytes: u64, hash: String },
+    /// Bytes that follow no known rule.
     Opaque { bytes: u64, hash: String },
     /// The connection ended after so many bytes of something that would have been longer.
     Partial { bytes: u64, of: u64 },
@@ -181,7 +183,8 @@ impl Side {
                         return None;
                     }
                     self.go(State::Head, 4);
-                    return Some(self.take_opaque());
+                    let bytes = std::mem::take(&mut self.hashed);
+                    return Some(Said::Long { bytes, hash: self.take_hash() });
                 }
                 State::Opaque => {
                     self.hash(bytes);

@@ -80,7 +80,7 @@ pub(super) fn play(play: &Play, number: usize, wire: Wire) {
                 }
                 Difference {
                     at: String::new(),
-                    recorded: play.recording.lines[*place].chars().take(1000).collect(),
+                    recorded: play.recording.line(*place),
                     now: "the host closes the connection".to_owned(),
                 }
             }
@@ -158,7 +158,7 @@ impl Player<'_> {
             Said::Message(list, encoding) => self.say_list(list, *encoding)?,
             Said::Unreadable(bytes, hash) => {
                 self.write(&length(*bytes))?;
-                self.write(&made_up::data(hash, *bytes))?;
+                self.write_drawn(hash, *bytes)?;
             }
             Said::Packet(number, operation, parameters, body) => {
                 let body = packet_body(body);
@@ -172,7 +172,7 @@ impl Player<'_> {
             }
             Said::File(file) => self.say_file(file)?,
             Said::FilesEnd => self.write(&[0; 4])?,
-            Said::Opaque(bytes, hash) => self.write(&made_up::data(hash, *bytes))?,
+            Said::Opaque(bytes, hash) => self.write_drawn(hash, *bytes)?,
             Said::Partial(bytes, of) => {
                 let mut part = length(of.saturating_sub(4)).to_vec();
                 part.resize(usize::try_from(*bytes).unwrap_or(0).min(MESSAGE_LEN_MAX), 0);
@@ -185,6 +185,17 @@ impl Player<'_> {
             Channel::Closed => {}
         }
         Ok(())
+    }
+
+    fn write_drawn(&mut self, hash: &str, bytes: u64) -> Played<()> {
+        let mut drawn = made_up::Drawn::new(hash, bytes);
+        let mut piece = vec![0; PIECE];
+        loop {
+            match drawn.read(&mut piece)? {
+                0 => return Ok(()),
+                count => self.write(&piece[..count])?,
+            }
+        }
     }
 
     fn say_list(&mut self, list: &Json, encoding: Encoding) -> Played<()> {

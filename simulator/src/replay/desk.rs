@@ -237,6 +237,6 @@ pub(super) fn left_at(play: &Play, place: usize, now: String) -> Divergence {
         Some((number, _)) => place_in_words(&play.recording, number),
         None => String::new(),
     };
-    let recorded = play.recording.lines.get(place).cloned().unwrap_or_default();
+    let recorded = play.recording.line(place);
     Divergence { line: place + 1, connection, at: String::new(), recorded, now }
 }

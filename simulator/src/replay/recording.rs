@@ -4,10 +4,12 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The longest recording read, in bytes: it is held in memory.
-const BYTES_MAX: u64 = 1 << 30;
+const BYTES_MAX: u64 = 512 << 20;
+/// How much of a line is shown, in characters.
+const LINE_SHOWN_MAX: usize = 1000;
 /// The form that is understood.
 const VERSION: u64 = 1;
 
@@ -132,8 +134,8 @@ pub struct Recording {
     pub connections: Vec<(usize, Connection)>,
     /// What happened at usbmuxd.
     pub daemon: Vec<(usize, Daemon)>,
-    /// Lines, as they are, for people. The place of something is its number here.
-    pub lines: Vec<String>,
+    /// Where it was read from.
+    path: Option<PathBuf>,
 }
 
 impl Recording {
@@ -145,9 +147,17 @@ impl Recording {
     pub fn read(path: &Path) -> io::Result<Recording> {
         let file = File::open(path)?;
         if file.metadata()?.len() > BYTES_MAX {
-            return Err(invalid(0, "longer than 1 GiB"));
+            return Err(invalid(0, "longer than 512 MiB"));
         }
-        Recording::parse(BufReader::new(file))
+        let path = Some(path.to_owned());
+        Ok(Recording { path, ..Recording::parse(BufReader::new(file))? })
+    }
+
+    /// The line at this place, for people; empty when it is not to be had.
+    pub fn line(&self, place: usize) -> String {
+        let file = self.path.as_ref().and_then(|path| File::open(path).ok());
+        let line = file.and_then(|file| BufReader::new(file).lines().nth(place)?.ok());
+        line.unwrap_or_default().chars().take(LINE_SHOWN_MAX).collect()
     }
 
     /// Reads a recording from its lines.
@@ -161,15 +171,15 @@ impl Recording {
             is_whole: false,
             connections: Vec::new(),
             daemon: Vec::new(),
-            lines: Vec::new(),
+            path: None,
         };
         let mut places = BTreeMap::new();
+        let mut is_empty = true;
         for (at, line) in lines.lines().enumerate() {
             let line = line?;
             let Ok(said) = serde_json::from_str::<Json>(&line) else {
                 // The program was ended in the middle of its last line.
                 if at > 0 {
-                    recording.lines.push(line);
                     break;
                 }
                 return Err(invalid(1, "no recording of devsnap"));
@@ -177,9 +187,9 @@ impl Recording {
             recording
                 .take(at, &said, &mut places)
                 .ok_or_else(|| invalid(at + 1, "not as recordings are"))?;
-            recording.lines.push(line);
+            is_empty = false;
         }
-        if recording.lines.is_empty() {
+        if is_empty {
             return Err(invalid(1, "empty"));
         }
         Ok(recording)

@@ -217,8 +217,13 @@ impl Redactor {
     }
 }
 
-/// A word of lower case, a short number, or one of those that Apple's messages begin with.
+/// A word of lower case, a short number, or one of those that Apple's messages begin with; and a
+/// domain of errors with a code.
 fn is_common(word: &str) -> bool {
+    if let Some((domain, code)) = word.split_once('/') {
+        let is_code = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
+        return domain.ends_with("Domain") && is_code && is_common(domain) && is_common(code);
+    }
     let is_lower = word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_lowercase());
     let is_number = word.len() <= 4 && word.bytes().all(|byte| byte.is_ascii_digit());
     is_lower || is_number || words::may_begin_a_word(word) || words::is_name(word)
@@ -298,6 +303,8 @@ mod tests {
         assert!(
             told.starts_with("Error Domain=MBErrorDomain Code=205 \"Multiple errors uploading")
         );
+        let insufficient = "Insufficient free disk space on drive to back up (MBErrorDomain/105)";
+        assert_eq!(redactor.sentence(insufficient), insufficient);
         for secret in ["Anna", "var", "mobile", "4471", "43660"] {
             assert!(!told.contains(secret), "{told}");
         }

@@ -6,6 +6,9 @@
 //! small ones), [`devicelink`], [`virtual_dir`] (the folder the phone thinks it writes to),
 //! [`mobilebackup2`], [`source`].
 //!
+//! [`Recorder`] listens between a transport and the rooms above, and writes down what is said without
+//! contents, names or keys.
+//!
 //! [`BackupSet`] recognises the folder that Finder, iTunes, idevicebackup2 or pymobiledevice3 keep
 //! per device; [`plist_guard`] is the only door through which a property list enters; [`Udid`] is a
 //! device's name, safe as a path component. What is said to a device, what is accepted from it,
@@ -22,6 +25,7 @@ pub mod lockdown;
 pub mod mobilebackup2;
 pub mod plist_guard;
 pub mod plist_stream;
+pub mod recording;
 pub mod services;
 pub mod source;
 pub mod transport;
@@ -31,5 +35,6 @@ pub mod watch;
 
 pub use backup_set::{BackupSet, Oddity, SnapshotState};
 pub use error::{DeviceError, DeviceErrorKind, Result};
+pub use recording::Recorder;
 pub use source::{BackupOutcome, DeviceOptions, DeviceSource};
 pub use udid::Udid;

@@ -21,6 +21,7 @@ mod marks;
 mod memory;
 mod note;
 mod pack;
+mod recording;
 mod records;
 mod seal;
 mod segment;
@@ -39,6 +40,7 @@ pub use list::list;
 pub use marks::{session_mark, session_marks, stored_pack, sweep_mark};
 pub use note::note;
 pub use pack::{block, pack_footer, pack_header, pack_list, pack_trailer};
+pub use recording::recording;
 pub use records::{chunker_params, content, holes, node, object_name, path, xattrs};
 pub use seal::{object, recovery_key, slot, writer_key};
 pub use segment::segment;
@@ -87,6 +89,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pair_record", run: pair_record, seeds: conversation::pair_record_seeds },
     Target { name: "path", run: path, seeds: records::path_seeds },
     Target { name: "plist", run: plist, seeds: device::plist_seeds },
+    Target { name: "recording", run: recording, seeds: recording::recording_seeds },
     Target { name: "recovery_key", run: recovery_key, seeds: seal::recovery_key_seeds },
     Target { name: "segment", run: segment, seeds: segment::seeds },
     Target { name: "selector", run: selector, seeds: typed::selector_seeds },

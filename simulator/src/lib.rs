@@ -24,6 +24,7 @@ pub mod muxd;
 pub mod phone;
 pub mod plist_stream;
 pub mod random;
+pub mod replay;
 pub mod services;
 pub mod simulator;
 pub mod tls;

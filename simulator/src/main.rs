@@ -1,50 +1,40 @@
 //! An iPhone in software, for tests.
 mod args;
+mod commands;
 
-use args::{Arguments, Command, Serve};
+use args::{Arguments, Command};
 use clap::Parser;
-use devsnap_simulator::Simulator;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+
+/// What was asked for cannot be done; `replay` has 1 for a host that departs from a recording.
+const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
-    let Command::Serve(serve_arguments) = Arguments::parse().command;
-    match serve(&serve_arguments) {
+    let arguments = Arguments::parse();
+    let (done, failed) = match &arguments.command {
+        Command::Serve(serve) => (commands::serve(serve), ExitCode::FAILURE),
+        Command::Generate(generate) => (commands::generate(generate), ExitCode::FAILURE),
+        Command::Day(day) => (commands::day(day), ExitCode::FAILURE),
+        Command::Points(points) => (commands::points(points), ExitCode::FAILURE),
+        Command::Truth(truth) => (commands::truth(truth), ExitCode::FAILURE),
+        Command::Parent(parent) => (commands::parent(parent), UNUSABLE.into()),
+        Command::Replay(replay) => match commands::replay(replay) {
+            Ok(None) => {
+                eprintln!("devsnap-simulator: the host said what was recorded, to the end");
+                return ExitCode::SUCCESS;
+            }
+            Ok(Some(divergence)) => {
+                eprintln!("devsnap-simulator: {divergence}");
+                return ExitCode::FAILURE;
+            }
+            Err(error) => (Err(error), UNUSABLE.into()),
+        },
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("devsnap-simulator: {error}");
-            ExitCode::FAILURE
+            failed
         }
     }
-}
-
-fn serve(arguments: &Serve) -> io::Result<()> {
-    let mut options = arguments.options().map_err(io::Error::other)?;
-    if arguments.verbose {
-        options.log = Some(Arc::new(|words: &str| eprintln!("devsnap-simulator: {words}")));
-    }
-    // Before anybody can know the address: who tells us to end must be heard.
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let simulator = Simulator::start(options)?;
-    let line = format!("USBMUXD_SOCKET_ADDRESS={}\n", simulator.address());
-    io::stdout().write_all(line.as_bytes())?;
-    io::stdout().flush()?;
-    if let Some(file) = &arguments.ready_file {
-        write_whole(file, &line)?;
-    }
-    signals.forever().next();
-    Ok(())
-}
-
-/// Writes a file that is never seen in part.
-fn write_whole(file: &Path, text: &str) -> io::Result<()> {
-    let mut partial = file.as_os_str().to_owned();
-    partial.push(".partial");
-    fs::write(&partial, text)?;
-    fs::rename(&partial, file)
 }

@@ -45,10 +45,10 @@ const SIMULATOR: House = House {
         &["services"],
         &["lockdown"],
         &["muxd"],
-        &["simulator"],
+        &["simulator", "replay"],
     ],
     outside: &[],
-    doors: &["lib", "main", "args"],
+    doors: &["lib", "main", "args", "commands"],
 };
 
 const DEVICE: House = House {
@@ -60,7 +60,7 @@ const DEVICE: House = House {
         &["plist_stream"],
         &["lockdown"],
         &["services"],
-        &["devicelink"],
+        &["recording", "devicelink"],
         &["virtual_dir"],
         &["mobilebackup2"],
         &["source"],

@@ -12,6 +12,15 @@ pub struct DeviceChoice {
     pub device: Option<String>,
 }
 
+/// Whether it is written down what is said to a device.
+#[derive(Debug, Default, Args)]
+pub struct RecordArgs {
+    /// Write what is said to the device and heard from it into this new file, for a report: messages,
+    /// sizes, times; no contents, names, numbers or keys
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub record: Option<PathBuf>,
+}
+
 /// What `snapshot` takes of a device, not of a folder.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Of a device")]
@@ -20,7 +29,7 @@ pub struct SnapshotDeviceArgs {
     #[command(flatten)]
     pub choice: DeviceChoice,
     /// Every device that is attached, one after the other
-    #[arg(long, conflicts_with = "device")]
+    #[arg(long, conflicts_with_all = ["device", "record"])]
     pub all: bool,
     /// Ask the device for everything, not only for what has changed
     #[arg(long, conflicts_with = "parent")]
@@ -39,6 +48,9 @@ pub struct SnapshotDeviceArgs {
     /// Tell the device that there is always enough room
     #[arg(long, conflicts_with = "max_size")]
     pub ignore_space: bool,
+    /// Whether it is recorded.
+    #[command(flatten)]
+    pub recording: RecordArgs,
 }
 
 /// `devices`.
@@ -65,6 +77,9 @@ pub struct PairArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with = "export_record")]
     pub import_record: Option<PathBuf>,
+    /// Whether it is recorded.
+    #[command(flatten)]
+    pub recording: RecordArgs,
 }
 
 /// `device`.
@@ -83,6 +98,9 @@ pub struct DeviceInfoArgs {
     /// Leave out names, numbers and addresses that tell whose device it is
     #[arg(long)]
     pub redact: bool,
+    /// Whether it is recorded.
+    #[command(flatten)]
+    pub recording: RecordArgs,
 }
 
 /// E.g. `90s`, `15m`, `2h30m`.

@@ -11,7 +11,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use device::{
-    DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, SnapshotDeviceArgs,
+    DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, RecordArgs,
+    SnapshotDeviceArgs,
 };
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
 pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs, WriterCommand};
@@ -107,6 +108,7 @@ pub enum Command {
             backup of its device.\n\nExamples:\n  \
             devsnap snapshot --wait 10m\n  \
             devsnap snapshot -d \"Anna's iPhone\" --tag before-update\n  \
+            devsnap snapshot --record for-a-report.jsonl\n  \
             devsnap snapshot ~/Documents --tag before-update --exclude '*.tmp'\n  \
             devsnap snapshot ~/Library/Application\\ Support/MobileSync/Backup/00008030-001A2B3C4D5E6F78"
     )]
@@ -217,7 +219,7 @@ pub struct SnapshotArgs {
     /// The folder [default: the device that is attached]
     #[arg(value_name = "PATH", value_hint = ValueHint::DirPath)]
     #[arg(conflicts_with_all = [
-        "device", "all", "full", "parent", "wait", "max_size", "ignore_space"
+        "device", "all", "full", "parent", "wait", "max_size", "ignore_space", "record"
     ])]
     pub path: Option<PathBuf>,
     /// Give the snapshot this word to find it by; may be repeated

@@ -14,6 +14,8 @@ use devsnap_engine::progress::{Fault, Phase, Progress};
 use json::StatusLines;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use text::escaped;
@@ -118,6 +120,25 @@ impl Report {
     pub fn warn(&self, sentence: &str) {
         let line = || json!({ "message_type": "warning", "text": escaped(sentence) });
         self.aside(line, || format!("warning: {}", escaped(sentence)));
+    }
+
+    /// Says that dealings with a device are recorded in `file` from now on.
+    pub fn recording(&self, file: &Path) {
+        if self.volume == Volume::Quiet && !self.json {
+            return;
+        }
+        let line = || {
+            let mut line = json::line("recording");
+            json::put_path(&mut line, "output", file.as_os_str().as_bytes());
+            line.into()
+        };
+        self.aside(line, || {
+            let shown = escaped(&file.display().to_string());
+            format!(
+                "recording messages, sizes and times in {shown}; no contents, names, numbers or \
+                 keys of the device.\nRead it before you send it"
+            )
+        });
     }
 
     /// Says something only the curious want to know.

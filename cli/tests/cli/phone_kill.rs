@@ -3,7 +3,7 @@
 //!
 //! Five kills by default; `DEVSNAP_PHONE_KILLS` and `DEVSNAP_KILLS_SEED` say otherwise for a long run.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-use crate::phones::{Table, newest};
+use crate::phone_table::{Table, newest};
 use crate::program::objects_of;
 use devsnap_simulator::contents::Truth;
 use devsnap_simulator::random::Random;
@@ -74,5 +74,8 @@ fn kill_9_in_a_phones_backup_loses_nothing_and_leaves_nothing_of_the_phone_behin
     for (id, truth) in &wanted {
         table.holds(0, id, truth);
     }
-    println!("{kills} kills, {alive} in the middle, {littered} left files; {} snapshots", wanted.len());
+    println!(
+        "{kills} kills, {alive} in the middle, {littered} left files; {} snapshots",
+        wanted.len()
+    );
 }

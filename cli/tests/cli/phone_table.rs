@@ -119,10 +119,14 @@ impl Table {
     /// Brings a snapshot back, and holds it against what the phone has written down of its newest
     /// backup: every file under its name, byte for byte, and no other.
     pub(crate) fn is_true(&self, place: usize, snapshot: &str) {
+        self.holds(place, snapshot, &newest(self.phone(place).folder()));
+    }
+
+    /// The same, of a backup that may not be the newest.
+    pub(crate) fn holds(&self, place: usize, snapshot: &str, truth: &Truth) {
         let target = tempfile::tempdir_in(self.root.path()).unwrap();
         self.done(&["restore", snapshot, "--target", target.path().to_str().unwrap()]);
         let set = target.path().join(self.udid(place));
-        let truth = newest(self.phone(place).folder());
         let mut files = 0;
         for item in truth.items.iter().filter(|item| item.kind == Kind::File) {
             let name = item.file_id();

@@ -21,7 +21,7 @@ use webpki::RawPublicKeyEntity;
 
 use super::pair_record::PairRecord;
 use crate::error::{DeviceError, DeviceErrorKind, Result};
-use crate::transport::{DeviceStream, TICK, Wait};
+use crate::transport::{DeviceStream, TICK, Tapped, Wait};
 
 /// How long a handshake may take; what other clients give it.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
@@ -64,6 +64,18 @@ impl Tls {
     /// [`ConnectionLost`](DeviceErrorKind::ConnectionLost) because of [`HandshakeLost`]: it ended
     /// without a word, as when a cable is pulled; but a device may refuse so too. What `wait` says.
     pub fn connect(
+        &self,
+        mut stream: Box<dyn DeviceStream>,
+        wait: &mut dyn Wait,
+    ) -> Result<Box<dyn DeviceStream>> {
+        // Who listens in wants to hear what is said, not what it looks like encrypted.
+        let Some(mut tap) = stream.take_tap() else { return self.shake_hands(stream, wait) };
+        let secured = self.shake_hands(stream, wait);
+        tap.secured(secured.is_ok());
+        Ok(Box::new(Tapped::over(secured?, tap)))
+    }
+
+    fn shake_hands(
         &self,
         mut stream: Box<dyn DeviceStream>,
         wait: &mut dyn Wait,

@@ -5,6 +5,7 @@
 //! holds pair records. It knows nothing of what is said on a stream.
 mod link;
 mod stream;
+mod tap;
 pub mod usbmuxd;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::udid::Udid;
 pub(crate) use link::lost;
 pub use link::{AtMost, Link, Polled, Wait};
 pub use stream::{DeviceStream, TICK};
+pub use tap::{Tap, Tapped};
 pub use usbmuxd::{Usbmuxd, UsbmuxdAddress};
 
 /// How a device hangs on this computer.

@@ -4,6 +4,8 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use super::tap::Tap;
+
 /// How long a read or a write waits before it gives its caller a chance to stop.
 pub const TICK: Duration = Duration::from_millis(200);
 
@@ -16,6 +18,12 @@ pub trait DeviceStream: Read + Write + Send {
     ///
     /// The stream is gone.
     fn set_patience(&self, at_most: Duration) -> io::Result<()>;
+
+    /// Hands over who listens in, if anybody does: for who speaks on top of this stream in a way
+    /// that a listener here would not understand.
+    fn take_tap(&mut self) -> Option<Box<dyn Tap>> {
+        None
+    }
 }
 
 impl DeviceStream for TcpStream {
@@ -35,5 +43,9 @@ impl DeviceStream for UnixStream {
 impl DeviceStream for Box<dyn DeviceStream> {
     fn set_patience(&self, at_most: Duration) -> io::Result<()> {
         (**self).set_patience(at_most)
+    }
+
+    fn take_tap(&mut self) -> Option<Box<dyn Tap>> {
+        (**self).take_tap()
     }
 }

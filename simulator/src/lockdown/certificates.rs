@@ -10,16 +10,16 @@ const PEM_BYTES_MAX: usize = 16 * 1024;
 
 /// The certificates of a pairing, as DER.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Certificates {
-    pub(super) device: Vec<u8>,
-    pub(super) host: Vec<u8>,
-    pub(super) root: Vec<u8>,
+pub(crate) struct Certificates {
+    pub(crate) device: Vec<u8>,
+    pub(crate) host: Vec<u8>,
+    pub(crate) root: Vec<u8>,
 }
 
 impl Certificates {
     /// Reads the three, and sees that the root signed them all, itself included, and that the
     /// device's is for `key`. A host may use its root's as its own. `None`: something is wrong.
-    pub(super) fn read(
+    pub(crate) fn read(
         device: &[u8],
         host: &[u8],
         root: &[u8],

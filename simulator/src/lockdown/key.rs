@@ -13,7 +13,7 @@ const BITS: usize = 2048;
 const FILE: &str = "device-key.pem";
 
 /// A key pair.
-pub(super) struct DeviceKey {
+pub(crate) struct DeviceKey {
     private_der: Vec<u8>,
     /// `RSA PUBLIC KEY` (PKCS#1) as PEM: what lockdown calls `DevicePublicKey`.
     public_pem: String,
@@ -26,7 +26,7 @@ impl DeviceKey {
     /// # Errors
     ///
     /// The folder cannot be read or written, or holds something else under that name.
-    pub(super) fn kept_in(folder: &Path) -> io::Result<DeviceKey> {
+    pub(crate) fn kept_in(folder: &Path) -> io::Result<DeviceKey> {
         let path = folder.join(FILE);
         let key = match fs::read_to_string(&path) {
             Ok(pem) => RsaPrivateKey::from_pkcs8_pem(&pem).map_err(invalid)?,
@@ -44,16 +44,16 @@ impl DeviceKey {
         })
     }
 
-    pub(super) fn public_pem(&self) -> &str {
+    pub(crate) fn public_pem(&self) -> &str {
         &self.public_pem
     }
 
     /// Without leading zeros.
-    pub(super) fn modulus(&self) -> &[u8] {
+    pub(crate) fn modulus(&self) -> &[u8] {
         &self.modulus
     }
 
-    pub(super) fn private(&self) -> PrivateKeyDer<'static> {
+    pub(crate) fn private(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.private_der.clone()).into()
     }
 }

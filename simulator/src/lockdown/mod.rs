@@ -1,6 +1,6 @@
 //! lockdownd: trust, values, and the door to every other service.
-mod certificates;
-mod key;
+pub(crate) mod certificates;
+pub(crate) mod key;
 mod pairing;
 mod ports;
 mod session;

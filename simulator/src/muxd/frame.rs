@@ -12,18 +12,18 @@ const PLIST_MESSAGE: u32 = 8;
 
 /// What a client asks.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) tag: u32,
+pub(crate) struct Request {
+    pub(crate) tag: u32,
     /// `None`: it is no plist message, or no dictionary.
-    pub(super) body: Option<Dictionary>,
+    pub(crate) body: Option<Dictionary>,
     /// It speaks the plist protocol.
-    pub(super) version_fits: bool,
+    pub(crate) version_fits: bool,
 }
 
 /// The next request; `None` when the client closed the connection between two.
 ///
 /// Reads not one byte beyond the request: after Connect, the next is the service's.
-pub(super) fn receive(connection: &mut dyn Connection) -> io::Result<Option<Request>> {
+pub(crate) fn receive(connection: &mut dyn Connection) -> io::Result<Option<Request>> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     if Read::take(&mut *connection, HEADER_BYTES as u64).read_to_end(&mut header)? == 0 {
         return Ok(None);
@@ -53,7 +53,7 @@ fn numbers(header: &[u8]) -> io::Result<[u32; 4]> {
 }
 
 /// Sends `body` as the answer to the request tagged `tag`, or, with tag 0, as an event.
-pub(super) fn send(connection: &mut dyn Connection, tag: u32, body: Dictionary) -> io::Result<()> {
+pub(crate) fn send(connection: &mut dyn Connection, tag: u32, body: Dictionary) -> io::Result<()> {
     let payload = encode(&Value::Dictionary(body), Encoding::Xml)?;
     let length = u32::try_from(HEADER_BYTES + payload.len()).map_err(|_| ErrorKind::InvalidData)?;
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());

@@ -2,7 +2,7 @@
 mod attachments;
 mod client;
 mod direct;
-mod frame;
+pub(crate) mod frame;
 mod live;
 mod records;
 

@@ -1,6 +1,7 @@
 //! `devsnap device info`: what a device says of itself.
 use super::choose::{Attached, find_one};
 use super::list::for_programs;
+use super::record::recorded;
 use super::{Host, UntilStopped, patience};
 use crate::args::DeviceInfoArgs;
 use crate::commands::Session;
@@ -64,8 +65,11 @@ pub(in crate::commands) fn run(
     session: &Session<'_>,
     args: &DeviceInfoArgs,
 ) -> Result<ExitCode, Failure> {
-    let host = Host::of_this_user()?;
-    let device = find_one(session, &host, args.choice.device.as_deref(), None)?;
+    recorded(session, &args.recording, |host| tell(session, args, host))
+}
+
+fn tell(session: &Session<'_>, args: &DeviceInfoArgs, host: &Host) -> Result<ExitCode, Failure> {
+    let device = find_one(session, host, args.choice.device.as_deref(), None)?;
     let watch = session.report.watch_device(device.udid().as_str(), device.name());
     let pairing = Pairing {
         transport: &*host.transport,

@@ -3,6 +3,7 @@ mod choose;
 mod info;
 mod list;
 mod pair;
+mod record;
 mod retry;
 mod snapshot;
 

@@ -1,5 +1,6 @@
 //! `devsnap pair` and `devsnap unpair`: trust between a device and this computer.
 use super::choose::{Attached, find_one};
+use super::record::recorded;
 use super::{Host, UntilStopped, patience};
 use crate::args::{DeviceChoice, PairArgs};
 use crate::commands::Session;
@@ -19,16 +20,17 @@ pub(in crate::commands) fn pair(
     session: &Session<'_>,
     args: &PairArgs,
 ) -> Result<ExitCode, Failure> {
-    let host = Host::of_this_user()?;
-    let named = args.choice.device.as_deref();
-    match &args.import_record {
-        Some(file) => import(session, &host, named, args.wait, file)?,
-        None => {
-            let device = find_one(session, &host, named, args.wait)?;
-            trust(session, &host, &device, args)?;
+    recorded(session, &args.recording, |host| {
+        let named = args.choice.device.as_deref();
+        match &args.import_record {
+            Some(file) => import(session, host, named, args.wait, file)?,
+            None => {
+                let device = find_one(session, host, named, args.wait)?;
+                trust(session, host, &device, args)?;
+            }
         }
-    }
-    Ok(ExitCode::Done)
+        Ok(ExitCode::Done)
+    })
 }
 
 fn trust(

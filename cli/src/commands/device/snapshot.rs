@@ -1,5 +1,6 @@
 //! `devsnap snapshot` without a path: a phone, straight into the repository.
 use super::choose::{Attached, Wanted, find};
+use super::record::recorded;
 use super::retry::Chances;
 use super::{Host, patience, pause};
 use crate::args::{SnapshotArgs, SnapshotDeviceArgs};
@@ -34,15 +35,18 @@ pub(in crate::commands) fn run(
     session: &Session<'_>,
     args: &SnapshotArgs,
 ) -> Result<ExitCode, Failure> {
+    recorded(session, &args.phone.recording, |host| back_up(session, args, host))
+}
+
+fn back_up(session: &Session<'_>, args: &SnapshotArgs, host: &Host) -> Result<ExitCode, Failure> {
     let phone = &args.phone;
     let wanted = match phone.all {
         true => Wanted::All,
         false => Wanted::one(phone.choice.device.as_deref()),
     };
-    let host = Host::of_this_user()?;
     // Who waits for a device types the password first; who does not is told first that none is there.
     let found = match phone.wait {
-        None => Some(find(session, &host, wanted, None)?),
+        None => Some(find(session, host, wanted, None)?),
         Some(_) => None,
     };
     let repository = session.open_repository()?;
@@ -52,9 +56,9 @@ pub(in crate::commands) fn run(
     };
     let devices = match found {
         Some(found) => found,
-        None => find(session, &host, wanted, phone.wait)?,
+        None => find(session, host, wanted, phone.wait)?,
     };
-    let runs = Runs { session, args, host: &host, repository: &repository, parent };
+    let runs = Runs { session, args, host, repository: &repository, parent };
     let mut awake = Awake::hold();
     let ended = if phone.all { runs.all(&devices) } else { runs.one(&devices) };
     if !awake.is_held() {

@@ -11,6 +11,7 @@
 mod connections;
 mod signals;
 mod sync_lock;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,7 +31,6 @@ use plist::Value;
 use crate::error::{DeviceError, DeviceErrorKind, Result};
 use crate::lockdown::{Battery, DeviceInfo, PairRecords, Pairing, PairingPatience, TrustedDevice};
 use crate::mobilebackup2::backup::{self, BackupRequest, Conversation, LastWord};
-use crate::mobilebackup2::errors;
 use crate::mobilebackup2::info_plist::Collected;
 use crate::transport::{DeviceAddress, Transport, Wait, distinct};
 use crate::udid::Udid;
@@ -39,6 +39,7 @@ use crate::virtual_dir::{DirOptions, VirtualBackupDir};
 use crate::watch::{DeviceWatch, Stage};
 use connections::Open;
 use signals::{SessionWait, Signals};
+use verdict::{is_lost, must_be_kept};
 
 /// How long usbmuxd may take to tell that a device has gone whose connections have broken off.
 const DETACHED_WAIT: Duration = Duration::from_millis(300);
@@ -348,14 +349,6 @@ impl Source for DeviceSource {
     }
 }
 
-/// Whether the connection broke off before the session could be kept.
-fn is_lost(talked: &Result<Conversation>) -> bool {
-    match talked {
-        Ok(talk) => talk.last_word == LastWord::Closed && !(talk.finished && talk.read_back),
-        Err(error) => error.kind() == DeviceErrorKind::ConnectionLost,
-    }
-}
-
 /// Dates of property lists are whole seconds.
 fn time_of(date: Timestamp) -> Time {
     Time { secs: date.as_second(), nanos: 0 }
@@ -384,42 +377,6 @@ fn choose(devices: Vec<DeviceAddress>, udid: Option<&Udid>) -> Result<DeviceAddr
 fn will_encrypt(session: &mut crate::lockdown::Session<'_>) -> Result<bool> {
     let value = session.lockdown().value(Some("com.apple.mobile.backup"), Some("WillEncrypt"))?;
     Ok(value.and_then(|value| Value::as_boolean(&value)).unwrap_or(false))
-}
-
-/// Whether the session may be kept, and whether the device had a last word. It was told that
-/// `free_bytes` are free.
-fn must_be_kept(talk: &Conversation, free_bytes: u64) -> Result<bool> {
-    match &talk.last_word {
-        LastWord::Response { code: 0, .. } if talk.finished => Ok(true),
-        LastWord::Response { code: 0, .. } => Err(DeviceError::new(
-            DeviceErrorKind::Protocol,
-            "the device says that all is well, and its backup is not finished",
-        )),
-        LastWord::Response { code, description } => {
-            let failure = errors::failure(*code, description.as_deref());
-            match (failure.kind(), talk.short_of) {
-                (DeviceErrorKind::NoSpaceHere, Some(bytes)) => Err(DeviceError::new(
-                    DeviceErrorKind::NoSpaceHere,
-                    format!(
-                        "the device wants {} bytes of room for what it has to send: {bytes} more \
-                         than the {free_bytes} that it was told are free",
-                        free_bytes.saturating_add(bytes)
-                    ),
-                )
-                .because(failure)),
-                _ => Err(failure),
-            }
-        }
-        LastWord::Closed if talk.finished && talk.read_back => Ok(false),
-        LastWord::Closed => Err(DeviceError::new(
-            DeviceErrorKind::ConnectionLost,
-            "the device closed the connection before its backup was finished",
-        )),
-        LastWord::Left => Err(DeviceError::new(
-            DeviceErrorKind::Protocol,
-            "the device went on though nothing could be stored",
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ const CABLE: &str = "devsnap listens to usbmuxd, so that a cable that is pulled 
 const BEFORE: &str = "devsnap begins two more sessions before the first of idevicebackup2's: one \
                       to see that the device takes the pair record, one to ask who the device is, \
                       since a snapshot has its name before it begins.";
+const BATTERY: &str = "devsnap asks what is left in the battery, to warn of one that may be empty before \
+                       the backup is over. `ideviceinfo -q com.apple.mobile.battery` asks the same.";
 const SINCE_140: &str = "idevicebackup2 does so since 1.4.0; the one that is compared is 1.3.0. \
                          devsnap tells a person that the passcode is waited for.";
 
@@ -43,6 +45,7 @@ pub(crate) const DIFFERENCES: &[Expected] = &[
     ours(r#"lockdown: *Request: "StartSession"*"#, 2, BEFORE),
     ours(r#"lockdown: XML {Label: its own name, Request: "GetValue"}"#, 1, BEFORE),
     ours(r#"lockdown: *Key: "WillEncrypt"*"#, 1, BEFORE),
+    ours(r#"lockdown: *Domain: "com.apple.mobile.battery"*"#, 1, BATTERY),
     ours(r#"lockdown: *Request: "StopSession"*"#, 2, BEFORE),
     ours(r#"lockdown: *Key: "DeviceClass"*"#, 1, SINCE_140),
     ours(r#"notification_proxy: *LocalAuthentication.ui.presented"}"#, 1, SINCE_140),

@@ -7,6 +7,39 @@ use crate::plist_guard::TEXT_LEN_MAX;
 use crate::transport::{AtMost, DeviceAddress, Transport};
 use crate::udid::Udid;
 
+/// Values of the default domain that say nothing of whose device it is. Whoever must not tell that
+/// leaves out everything else: a key that a later system adds is not told by mistake.
+pub const TELLING_NOTHING: [&str; 28] = [
+    "ActivationState",
+    "BasebandStatus",
+    "BuildVersion",
+    "CPUArchitecture",
+    "ChipID",
+    "DeviceClass",
+    "DeviceColor",
+    "FirmwareVersion",
+    "HardwareModel",
+    "HardwarePlatform",
+    "HasSiDP",
+    "HumanReadableProductVersionString",
+    "ModelNumber",
+    "PartitionType",
+    "PasswordProtected",
+    "ProductName",
+    "ProductType",
+    "ProductVersion",
+    "ProductionSOC",
+    "ProtocolVersion",
+    "ReleaseType",
+    "SIMStatus",
+    "SupportedDeviceFamilies",
+    "TelephonyCapability",
+    "TimeIntervalSince1970",
+    "TrustedHostAttached",
+    "Uses24HourClock",
+    "UseRaptorCerts",
+];
+
 /// What a device says of itself. Texts are as the device has them: escape them before printing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceInfo {

@@ -20,7 +20,7 @@ use crate::transport::{AtMost, DeviceAddress, DeviceStream, Transport, Wait};
 
 pub use battery::Battery;
 pub use client::{Lockdown, PORT, Refusal};
-pub use info::{DeviceInfo, Glimpse};
+pub use info::{DeviceInfo, Glimpse, TELLING_NOTHING};
 pub use pair_record::{PairRecord, PairRecords};
 pub use pairing::{Pairing, PairingPatience, known_records, unpair};
 pub use session::{Escrow, Introduction, NoSession, Session, Started};

@@ -1,4 +1,5 @@
 //! Which words may stand in a recording. Whatever is not here is replaced.
+use crate::lockdown::TELLING_NOTHING;
 
 /// Keys of property lists that the protocol has names for. Others are told in lockdown only, where
 /// they are identifiers by construction.
@@ -75,8 +76,8 @@ const KEYS: &[&str] = &[
     "pngData",
 ];
 
-/// Keys whose texts and numbers are words of the protocol, or say only what kind of device it is.
-/// The second half is what `device info --redact` shows.
+/// Keys whose texts and numbers are words of the protocol. What says only what kind of device it is is
+/// told too, as `device info --redact` tells it.
 const OPEN: &[&str] = &[
     "ApplicationType",
     "BackupState",
@@ -104,27 +105,7 @@ const OPEN: &[&str] = &[
     "Type",
     "Version",
     "command",
-    "ActivationState",
-    "BasebandStatus",
-    "BuildVersion",
-    "CPUArchitecture",
-    "ChipID",
-    "DeviceClass",
-    "DeviceColor",
-    "FirmwareVersion",
-    "HardwareModel",
-    "HardwarePlatform",
-    "HumanReadableProductVersionString",
     "MinITunesVersion",
-    "ModelNumber",
-    "PartitionType",
-    "ProductName",
-    "ProductType",
-    "ProductVersion",
-    "ReleaseType",
-    "SIMStatus",
-    "SupportedDeviceFamilies",
-    "TimeIntervalSince1970",
 ];
 
 /// Keys whose texts are sentences of the device.
@@ -208,7 +189,7 @@ pub(super) fn is_key(word: &str) -> bool {
 }
 
 pub(super) fn is_open(key: &str) -> bool {
-    OPEN.contains(&key)
+    OPEN.contains(&key) || TELLING_NOTHING.contains(&key)
 }
 
 pub(super) fn is_sentence(key: &str) -> bool {

@@ -7,6 +7,7 @@ use crate::args::DeviceInfoArgs;
 use crate::commands::Session;
 use crate::failure::{ExitCode, Failure};
 use crate::report::text::{escaped, size};
+use devsnap_device::lockdown::TELLING_NOTHING;
 use devsnap_device::lockdown::{Battery, DeviceInfo, Pairing, TrustedDevice};
 use devsnap_device::services::diagnostics;
 use devsnap_device::transport::Wait;
@@ -14,39 +15,6 @@ use devsnap_device::{DeviceError, DeviceErrorKind};
 use plist::{Dictionary, Value as Plist};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-
-/// What says nothing of whose device it is. Everything else is left out when asked: a key that a
-/// later system adds is not told by mistake.
-const TELLING_NOTHING: [&str; 28] = [
-    "ActivationState",
-    "BasebandStatus",
-    "BuildVersion",
-    "CPUArchitecture",
-    "ChipID",
-    "DeviceClass",
-    "DeviceColor",
-    "FirmwareVersion",
-    "HardwareModel",
-    "HardwarePlatform",
-    "HasSiDP",
-    "HumanReadableProductVersionString",
-    "ModelNumber",
-    "PartitionType",
-    "PasswordProtected",
-    "ProductName",
-    "ProductType",
-    "ProductVersion",
-    "ProductionSOC",
-    "ProtocolVersion",
-    "ReleaseType",
-    "SIMStatus",
-    "SupportedDeviceFamilies",
-    "TelephonyCapability",
-    "TimeIntervalSince1970",
-    "TrustedHostAttached",
-    "Uses24HourClock",
-    "UseRaptorCerts",
-];
 
 /// How deep lists of a device are shown.
 const DEPTH_MAX: usize = 16;

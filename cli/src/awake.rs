@@ -52,6 +52,8 @@ fn started(words: &[&str]) -> Option<Child> {
     let (program, arguments) = words.split_first()?;
     let mut command = Command::new(program);
     command.args(arguments).process_group(0);
+    // Passwords and keys of storages may be in our environment; it needs none of it.
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().ok()
 }

@@ -1,14 +1,13 @@
 //! A repository of which one object of each kind is spoilt, as a person meets it: exit code 26 and a
 //! sentence that names what is damaged, or all is well; and no wrong byte in what comes back. What every
 //! object in every way does to the engine, `engine/tests/engine/{damage,hostile}.rs` show.
-use crate::program::{err, program, said_by};
+use crate::program::{Home, err, said_by};
 use crate::small_disk::copy;
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{Held, held_by_disk};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use tempfile::TempDir;
 
 const PHONE: PhoneLike = PhoneLike { seed: 55, files: 12, total_bytes: 120 << 10 };
 
@@ -25,15 +24,14 @@ const KINDS: [(&str, bool); 7] = [
 ];
 
 struct Scene {
-    home: TempDir,
+    home: Home,
     days: [Held; 2],
 }
 
 impl Scene {
     fn new() -> Scene {
-        let home = tempfile::tempdir().expect("because there is room");
-        let data = home.path().join("data");
-        fs::write(home.path().join("password"), "mind the gap\n").expect("because there is room");
+        let home = Home::new();
+        let data = home.at("data");
         PHONE.write(&data).expect("because there is room");
         let mut scene = Scene { home, days: [Held::new(), Held::new()] };
         said_by(scene.run(&["init"]));
@@ -43,32 +41,26 @@ impl Scene {
             said_by(scene.run(&["tag", "latest", "--add", &format!("day-{day}")]));
             PHONE.mutate(&data, day).expect("because there is room");
         }
-        copy(&scene.at("repository"), &scene.at("whole"));
+        copy(&scene.home.at("repository"), &scene.home.at("whole"));
         scene
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.home.path().join(path)
     }
 
     /// On a computer that knows nothing.
     fn run(&self, words: &[&str]) -> Output {
-        let _ = fs::remove_dir_all(self.at(".cache"));
-        let mut command = program(self.home.path(), self.at("repository"), words);
-        command.env("DEVSNAP_PASSWORD_FILE", self.at("password"));
-        command.output().expect("because it was built")
+        let _ = fs::remove_dir_all(self.home.at(".cache"));
+        self.home.command(words).output().expect("because it was built")
     }
 
     fn reset(&self) {
         for folder in ["repository", "back"] {
-            let _ = fs::remove_dir_all(self.at(folder));
+            let _ = fs::remove_dir_all(self.home.at(folder));
         }
-        copy(&self.at("whole"), &self.at("repository"));
+        copy(&self.home.at("whole"), &self.home.at("repository"));
     }
 
     /// The objects of a kind, in the order of their names.
     fn objects(&self, kind: &str) -> Vec<PathBuf> {
-        let (mut found, mut waiting) = (Vec::new(), vec![self.at("repository").join(kind)]);
+        let (mut found, mut waiting) = (Vec::new(), vec![self.home.at("repository").join(kind)]);
         while let Some(folder) = waiting.pop() {
             for entry in fs::read_dir(folder).expect("because it was made") {
                 let path = entry.expect("because it can be listed").path();
@@ -95,10 +87,10 @@ impl Scene {
 
     /// What came back is as one of the days had it, file by file; all of it if nothing was told.
     fn assert_no_wrong_byte(&self, is_told: bool, why: &str) {
-        if !self.at("back").exists() {
+        if !self.home.at("back").exists() {
             return assert!(is_told, "{why}");
         }
-        let back = held_by_disk(&self.at("back"));
+        let back = held_by_disk(&self.home.at("back"));
         if !is_told {
             assert!(self.days.contains(&back), "{why}: what came back is not what was kept");
         }

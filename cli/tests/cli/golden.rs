@@ -3,6 +3,7 @@
 //! `golden/make` made them, and tells what is in them. They are never made again: a change that cannot
 //! read them is a new format version, not a reason to touch them.
 use crate::program::{program, said_by};
+use crate::small_disk::copy;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -66,18 +67,6 @@ impl Golden {
         let lines = lines.expect("because it is part of the sources");
         let own = lines.lines().filter_map(|line| line.strip_prefix(tag)?.strip_prefix(' '));
         own.map(str::to_owned).collect()
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("because there is room");
-    for entry in fs::read_dir(from).expect("because it is part of the sources") {
-        let entry = entry.expect("because it can be listed");
-        let target = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).expect("because there is room")),
-        }
     }
 }
 

@@ -4,22 +4,20 @@
 //! Eight kills by default; as many as `DEVSNAP_KILLS` says for a long run, from the seed
 //! `DEVSNAP_KILLS_SEED`:
 //! `DEVSNAP_KILLS=1000 cargo test -p devsnap --release --test cli kill -- --nocapture`
-use crate::program::{objects_of, program, said_by};
+use crate::program::{Home, objects_of};
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{Held, held_by_disk};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 const PHONE: PhoneLike = PhoneLike { seed: 21, files: 60, total_bytes: 2 << 20 };
 
 /// A folder that ages, a repository, and what each snapshot must hold.
 struct Scene {
-    home: TempDir,
+    home: Home,
     random: u64,
     phone: PhoneLike,
     day: u32,
@@ -31,11 +29,9 @@ struct Scene {
 
 impl Scene {
     fn new(seed: u64) -> Scene {
-        let home = tempfile::tempdir().expect("because there is room");
-        std::fs::write(home.path().join("password"), "kill me if you can\n")
-            .expect("because there is room");
-        PHONE.write(&home.path().join("data")).expect("because there is room");
-        let mut scene = Scene {
+        let home = Home::new();
+        PHONE.write(&home.at("data")).expect("because there is room");
+        let scene = Scene {
             home,
             random: seed,
             phone: PHONE,
@@ -44,23 +40,8 @@ impl Scene {
             forgotten: BTreeSet::new(),
             usual: BTreeMap::new(),
         };
-        scene.done(&["init"]);
+        scene.home.done(&["init"]);
         scene
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.home.path().join(path)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = program(self.home.path(), self.at("repository"), words);
-        command.env("DEVSNAP_PASSWORD_FILE", self.at("password"));
-        command
-    }
-
-    /// Standard output of a command that must end well.
-    fn done(&mut self, words: &[&str]) -> String {
-        said_by(self.command(words).output().expect("because it was built"))
     }
 
     /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -75,7 +56,7 @@ impl Scene {
     /// Runs a command to its end and notes how long that took.
     fn whole(&mut self, words: &[&str]) {
         let began = Instant::now();
-        self.done(words);
+        self.home.done(words);
         self.usual.insert(words[0].to_owned(), began.elapsed());
     }
 
@@ -85,8 +66,8 @@ impl Scene {
         let usual = self.usual.get(words[0]).copied().unwrap_or(Duration::from_secs(1));
         let micros = u64::try_from(usual.as_micros()).unwrap_or(u64::MAX);
         let moment = Duration::from_micros(self.draw(micros + micros / 10));
-        let said = File::create(self.at("said")).expect("because there is room");
-        let mut command = self.command(words);
+        let said = File::create(self.home.at("said")).expect("because there is room");
+        let mut command = self.home.command(words);
         let mut child = command
             .args(["--json", "--no-progress"])
             .stdout(said)
@@ -102,14 +83,15 @@ impl Scene {
 
     /// The snapshot that the killed command said it had saved; a line that was cut off says nothing.
     fn confirmed(&self) -> Option<String> {
-        let said = std::fs::read_to_string(self.at("said")).expect("because it prints text");
+        let said = std::fs::read_to_string(self.home.at("said")).expect("because it prints text");
         let mut lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         Some(lines.next_back()?["snapshot_id"].as_str()?.to_owned())
     }
 
     /// Flips a bit in one segment of the index, or does nothing where there is none.
     fn spoil_a_segment(&mut self) {
-        let found = std::fs::read_dir(self.at("repository/index")).expect("because it was made");
+        let found =
+            std::fs::read_dir(self.home.at("repository/index")).expect("because it was made");
         let mut segments: Vec<_> =
             found.map(|entry| entry.expect("because it can be listed").path()).collect();
         segments.sort();
@@ -125,7 +107,7 @@ impl Scene {
     }
 
     fn ids(&mut self) -> BTreeSet<String> {
-        objects_of(&self.done(&["snapshots", "--json", "--no-progress"]))
+        objects_of(&self.home.done(&["snapshots", "--json", "--no-progress"]))
             .into_iter()
             .filter(|line| line["message_type"] == "snapshot")
             .map(|line| line["id"].as_str().expect("because it has an id").to_owned())
@@ -138,7 +120,7 @@ impl Scene {
         let listed = self.ids();
         for id in &listed {
             if !self.wanted.contains_key(id) {
-                self.wanted.insert(id.clone(), held_by_disk(&self.at("data")));
+                self.wanted.insert(id.clone(), held_by_disk(&self.home.at("data")));
             }
         }
         let lost: Vec<_> = self.wanted.keys().filter(|id| !listed.contains(*id)).cloned().collect();
@@ -153,10 +135,10 @@ impl Scene {
     /// Every snapshot that is listed comes back exactly.
     fn verify(&mut self) {
         self.look();
-        self.done(&["check", "--read-data"]);
+        self.home.done(&["check", "--read-data"]);
         for (id, held) in self.wanted.clone() {
-            let target = self.at("back");
-            self.done(&["restore", &id, "--target", "back"]);
+            let target = self.home.at("back");
+            self.home.done(&["restore", &id, "--target", "back"]);
             assert!(held_by_disk(&target) == held, "snapshot {id} is not what was kept");
             std::fs::remove_dir_all(&target).expect("because the restore made it");
         }
@@ -164,7 +146,7 @@ impl Scene {
 
     /// Another day; every tenth brings another phone, since one that ages for ever grows for ever.
     fn age(&mut self) {
-        let data = self.at("data");
+        let data = self.home.at("data");
         self.day += 1;
         if self.day < 10 {
             self.phone.mutate(&data, self.day).expect("because there is room");
@@ -213,7 +195,7 @@ fn kill_9_at_any_moment_loses_no_snapshot_and_the_next_run_goes_on() {
             (0, _) => scene.killed(&check),
             (1 | 2, Some(id)) => scene.killed(&["forget", &id]),
             (3..=5, Some(id)) => {
-                scene.done(&["forget", &id]);
+                scene.home.done(&["forget", &id]);
                 scene.killed(&prune)
             }
             (3..=5, None) => scene.killed(&prune),

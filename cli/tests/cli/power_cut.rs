@@ -5,7 +5,7 @@
 //! call: the promise is kept by what was synced alone, and by nothing else that a file system may do well.
 //! Some twenty of those states are looked at; all of them with `DEVSNAP_POWER_CUTS=all` in the environment.
 use crate::power_cut::disk::{Disk, Files};
-use crate::program::{objects_of, program, said_by};
+use crate::program::{Home, PASSWORD, objects_of, said_by};
 use devsnap_backends::LocalBackend;
 use devsnap_engine::progress::Silent;
 use devsnap_engine::repository::{Repository, Unlock};
@@ -14,15 +14,12 @@ use devsnap_testkit::test_repository::{Held, held, held_by_disk};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use tempfile::TempDir;
 
 mod disk;
 mod trace;
 
 const PHONE: PhoneLike = PhoneLike { seed: 77, files: 12, total_bytes: 150 << 10 };
-const PASSWORD: &str = "who pulled the plug";
 const STATES: usize = 20;
 
 /// Calls that change files or make changes last.
@@ -30,59 +27,47 @@ const CALLS: &str = "openat,write,writev,pwrite64,pwritev,pwritev2,fsync,fdatasy
                      unlink,unlinkat,mkdir,mkdirat,ftruncate,copy_file_range,sendfile";
 
 struct Scene {
-    home: TempDir,
+    home: Home,
     days: Vec<Held>,
 }
 
 impl Scene {
     fn new() -> Scene {
-        let home = tempfile::tempdir().expect("because there is room");
-        let scene = Scene { home, days: Vec::new() };
-        fs::write(scene.at("password"), PASSWORD).expect("because there is room");
-        PHONE.write(&scene.at("data")).expect("because there is room");
-        said_by(scene.command(&["init"]).output().expect("because it was built"));
+        let scene = Scene { home: Home::new(), days: Vec::new() };
+        PHONE.write(&scene.home.at("data")).expect("because there is room");
+        scene.home.done(&["init"]);
         scene
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.home.path().join(path)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = program(self.home.path(), self.at("repository"), words);
-        command.env("DEVSNAP_PASSWORD_FILE", self.at("password"));
-        command
     }
 
     /// A day that is kept.
     fn keep(&mut self, traced: bool) -> Vec<(Files, bool)> {
-        self.days.push(held_by_disk(&self.at("data")));
+        self.days.push(held_by_disk(&self.home.at("data")));
         let words = ["snapshot", "data", "--json", "--no-progress"];
         let states = match traced {
             true => self.traced(&words),
             false => {
-                said_by(self.command(&words).output().expect("because it was built"));
+                self.home.done(&words);
                 Vec::new()
             }
         };
         let day = u32::try_from(self.days.len()).expect("because there are few");
-        PHONE.mutate(&self.at("data"), day).expect("because there is room");
+        PHONE.mutate(&self.home.at("data"), day).expect("because there is room");
         states
     }
 
     /// Runs the program to its end; every state its disk may have been left in, and whether it had said by
     /// then that a snapshot is saved.
     fn traced(&self, words: &[&str]) -> Vec<(Files, bool)> {
-        let repository = self.at("repository");
+        let repository = self.home.at("repository");
         let mut disk = Disk::holding(&repository);
-        let plain = self.command(words);
+        let plain = self.home.command(words);
         let mut command = Command::new("strace");
         command.args(["-f", "-y", "-xx", "-s", "100000000", "-e"]).arg(format!("trace={CALLS}"));
-        command.arg("-o").arg(self.at("trace")).arg("--").arg(plain.get_program());
-        command.args(plain.get_args()).current_dir(self.home.path()).stdin(Stdio::null());
+        command.arg("-o").arg(self.home.at("trace")).arg("--").arg(plain.get_program());
+        command.args(plain.get_args()).current_dir(self.home.at("")).stdin(Stdio::null());
         command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
         said_by(command.output().expect("because it was tried before"));
-        let trace = fs::read_to_string(self.at("trace")).expect("because strace wrote it");
+        let trace = fs::read_to_string(self.home.at("trace")).expect("because strace wrote it");
         let states = disk.replay(&trace);
         disk.assert_is_what_lies_there();
         states
@@ -90,7 +75,7 @@ impl Scene {
 
     /// What must be there is there, and what counts is whole.
     fn assert_whole(&self, files: &Files, at_least: usize, why: &str) {
-        let place = self.at("after");
+        let place = self.home.at("after");
         for (name, bytes) in files {
             let path = place.join(name);
             fs::create_dir_all(path.parent().expect("because it lies in the folder"))
@@ -141,11 +126,11 @@ fn what_was_not_synced_may_be_lost_at_any_moment_and_nothing_confirmed_is() {
     scene.look_at(&snapshot, 1, 2, "snapshot");
     scene.keep(false);
     // The second day goes; a prune moves and deletes what it alone had.
-    let list = said_by(scene.command(&["snapshots", "--json"]).output().unwrap());
+    let list = scene.home.done(&["snapshots", "--json"]);
     let ids: Vec<_> =
         objects_of(&list).into_iter().filter(|line| line["message_type"] == "snapshot").collect();
     let id = ids[1]["id"].as_str().unwrap();
-    said_by(scene.command(&["forget", id]).output().unwrap());
+    scene.home.done(&["forget", id]);
     let prune = scene.traced(&["prune", "--max-unused", "0"]);
     scene.look_at(&prune, 2, 2, "prune");
 }

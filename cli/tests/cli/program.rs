@@ -1,7 +1,9 @@
 //! The program with nothing of the tester's environment, what it said, and what it must never say.
 use std::ffi::OsStr;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
 
 /// The password of test repositories.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -13,6 +15,33 @@ pub(crate) fn program(home: &Path, repository: impl AsRef<OsStr>, words: &[&str]
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("HOME", home).env("DEVSNAP_REPOSITORY", repository);
     command
+}
+
+/// A home with a file `password`, and a repository beside it that it opens.
+pub(crate) struct Home(TempDir);
+
+impl Home {
+    pub(crate) fn new() -> Home {
+        let home = Home(tempfile::tempdir().expect("because there is room"));
+        fs::write(home.at("password"), format!("{PASSWORD}\n")).expect("because there is room");
+        home
+    }
+
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = program(self.0.path(), self.at("repository"), words);
+        command.env("DEVSNAP_PASSWORD_FILE", self.at("password"));
+        command
+    }
+
+    /// Standard output of a call that must end well.
+    #[track_caller]
+    pub(crate) fn done(&self, words: &[&str]) -> String {
+        said_by(self.command(words).output().expect("because it was built"))
+    }
 }
 
 /// Runs with a standard output that nobody reads.

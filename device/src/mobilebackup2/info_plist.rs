@@ -227,7 +227,7 @@ mod tests {
             ("ProductType", "iPhone14,5"),
             ("ProductVersion", "17.5.1"),
             ("BuildVersion", "21F90"),
-            ("SerialNumber", "F2LXXXXXXX"),
+            ("SerialNumber", "F2LW48KLHG7H"),
         ] {
             values.insert(key.to_owned(), text.into());
         }

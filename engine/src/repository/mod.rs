@@ -10,6 +10,7 @@ mod disputes;
 mod gc;
 mod keyring;
 mod level;
+mod locked;
 mod meta_cache;
 mod notes;
 mod own_pages;

@@ -1,38 +1,28 @@
-//! Sessions of this computer: a file for each, locked for as long as its process lives.
+//! Sessions of this computer: a [`Locked`] file for each, for as long as its process lives.
 //!
-//! A lock goes with its process, whatever that dies of. So who finds a session's file unlocked knows
-//! that nobody works in it any more, by no clock, and gives it up for all others (rule 2 of
+//! Who finds a session's file unlocked gives the session up for all others (rule 2 of
 //! `docs/crash-safety.md`): no sweeper waits two days for a run that was killed. Where files cannot
 //! be locked there are no such files, and sweepers wait.
+use super::locked::Locked;
 use super::{OpenSession, Repository, SessionMarks};
 use crate::error::Result;
 use crate::id::SessionId;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The file of one session, locked by this process.
-pub(super) struct Running {
-    path: PathBuf,
-    _lock: File,
-}
+pub(super) struct Running(Locked);
 
 impl Running {
     /// Notes that this process is about to open `session`; `None` where no lock can be had.
     pub(super) fn begin(cache_folder: &Path, session: SessionId) -> Option<Running> {
-        let folder = folder_of(cache_folder);
-        fs::create_dir_all(&folder).ok()?;
-        // Locked before it has its name: under that nobody finds it unlocked while we live.
-        let file = tempfile::Builder::new().prefix("new-").tempfile_in(&folder).ok()?;
-        file.as_file().try_lock().ok()?;
-        let path = folder.join(session.to_hex());
-        let _lock = file.persist(&path).ok()?;
-        Some(Running { path, _lock })
+        Locked::make(&folder_of(cache_folder), &session.to_hex()).map(Running)
     }
 
     /// The session is over, for all to see.
     pub(super) fn forget(&self) {
         // One that stays is looked into by the next run, which finds nothing to do.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.0.remove();
     }
 }
 
@@ -45,9 +35,7 @@ fn dead(cache_folder: &Path) -> Vec<(SessionId, Running)> {
     let Ok(found) = fs::read_dir(folder_of(cache_folder)) else { return Vec::new() };
     let session = |path: PathBuf| {
         let id = path.file_name()?.to_str()?.parse().ok()?;
-        let _lock = File::open(&path).ok()?;
-        _lock.try_lock().ok()?;
-        Some((id, Running { path, _lock }))
+        Some((id, Running(Locked::of_the_dead(&path)?)))
     };
     found.filter_map(|entry| session(entry.ok()?.path())).collect()
 }

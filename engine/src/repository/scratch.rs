@@ -1,22 +1,25 @@
 //! Folders for temporary files, which do not outlive their process for long.
 //!
 //! A run removes its folder itself. One that was killed cannot, and its files may be a phone's
-//! manifests: so each folder has a locked file beside it, as a session has (`running`), and who
-//! opens the repository next removes the folders whose lock nobody holds. Where files cannot be
-//! locked a folder that was left behind stays.
+//! manifests: so each folder has a [`Locked`] file beside it, and who opens the repository next removes
+//! the folders whose process is gone. Where files cannot be locked a folder that was left behind
+//! stays.
 use super::Repository;
+use super::locked::Locked;
 use crate::error::{Error, Result};
-use std::ffi::OsString;
-use std::fs::{self, File};
+use crate::id::hex;
+use crate::seal::random_array;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use tempfile::TempPath;
+
+/// How the name of a folder's file ends.
+const LOCK: &str = "lock";
 
 /// A private folder on this computer's disk; gone when this is dropped.
 pub(crate) struct Scratch {
     folder: PathBuf,
-    // Behind the folder's name, so that it goes last.
-    _lock: Option<(File, TempPath)>,
+    lock: Option<Locked>,
 }
 
 impl Scratch {
@@ -29,7 +32,11 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // What stays is removed by whoever opens the repository next.
-        let _ = fs::remove_dir_all(&self.folder);
+        if fs::remove_dir_all(&self.folder).is_ok()
+            && let Some(lock) = &self.lock
+        {
+            let _ = lock.remove();
+        }
     }
 }
 
@@ -41,7 +48,8 @@ impl Repository {
     /// This computer's disk.
     pub(crate) fn scratch(&self) -> Result<Scratch> {
         let under = folder_of(self.cache_folder());
-        make(&under).map_err(|e| Error::local("making a folder for temporary files", e))
+        let name = hex(&random_array::<16>()?);
+        make(&under, &name).map_err(|e| Error::local("making a folder for temporary files", e))
     }
 }
 
@@ -49,53 +57,33 @@ fn folder_of(cache_folder: &Path) -> PathBuf {
     cache_folder.join("scratch")
 }
 
-fn make(under: &Path) -> io::Result<Scratch> {
+fn make(under: &Path, name: &str) -> io::Result<Scratch> {
     fs::create_dir_all(under)?;
-    match locked_name(under) {
-        Some((name, lock)) => {
-            let folder = under.join(name);
-            fs::create_dir(&folder)?;
-            Ok(Scratch { folder, _lock: Some(lock) })
-        }
-        None => {
-            let folder = tempfile::Builder::new().prefix("unlocked-").tempdir_in(under)?.keep();
-            Ok(Scratch { folder, _lock: None })
-        }
-    }
+    let folder = under.join(name);
+    // First the lock: a folder without one is never swept.
+    let lock = Locked::make(under, &format!("{name}.{LOCK}"));
+    fs::create_dir(&folder)?;
+    Ok(Scratch { folder, lock })
 }
-
-/// A name for a folder, and the locked file that says that whoever made it lives.
-fn locked_name(under: &Path) -> Option<(OsString, (File, TempPath))> {
-    // Locked before it has its name: under that nobody finds it unlocked while we live.
-    let file = tempfile::Builder::new().prefix(UNNAMED).tempfile_in(under).ok()?;
-    file.as_file().try_lock().ok()?;
-    let name = file.path().file_name()?.to_str()?.strip_prefix(UNNAMED)?.into();
-    let path = under.join(&name).with_extension(LOCK);
-    let file = file.persist_noclobber(&path).ok()?;
-    Some((name, (file, TempPath::try_from_path(path).ok()?)))
-}
-
-const UNNAMED: &str = "new-";
-const LOCK: &str = "lock";
 
 /// Removes the folders of processes that are gone.
 pub(super) fn sweep(cache_folder: &Path) {
     let Ok(found) = fs::read_dir(folder_of(cache_folder)) else { return };
     for entry in found.flatten() {
         let path = entry.path();
-        if path.extension().is_some_and(|is| is == LOCK) {
+        if path.extension().is_some_and(|is| is == LOCK)
+            && let Some(dead) = Locked::of_the_dead(&path)
+        {
             // What cannot be removed now is in the way of nobody.
-            let _ = remove_if_dead(&path);
+            let _ = remove(&dead);
         }
     }
 }
 
-fn remove_if_dead(lock: &Path) -> io::Result<()> {
-    let held = File::open(lock)?;
-    held.try_lock()?;
-    match fs::remove_dir_all(lock.with_extension("")) {
+fn remove(dead: &Locked) -> io::Result<()> {
+    match fs::remove_dir_all(dead.path().with_extension("")) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => fs::remove_file(lock),
+        _ => dead.remove(),
     }
 }
 
@@ -114,12 +102,12 @@ mod tests {
     #[test]
     fn a_folder_goes_with_its_run_and_is_swept_when_its_process_is_gone_but_not_before() {
         let cache = tempfile::tempdir().unwrap();
-        let over = make(&folder_of(cache.path())).unwrap();
+        let over = make(&folder_of(cache.path()), "a").unwrap();
         fs::write(over.path().join("file"), "x").unwrap();
         drop(over);
         assert_eq!(names(cache.path()), Vec::<String>::new());
 
-        let alive = make(&folder_of(cache.path())).unwrap();
+        let alive = make(&folder_of(cache.path()), "b").unwrap();
         let file = alive.path().join("Manifest.db");
         fs::write(&file, "of a phone").unwrap();
         sweep(cache.path());
@@ -127,9 +115,7 @@ mod tests {
 
         // A process that is killed lets go of its locks, and removes nothing.
         let mut killed = alive;
-        let (lock, path) = killed._lock.take().unwrap();
-        path.keep().unwrap();
-        drop(lock);
+        drop(killed.lock.take());
         std::mem::forget(killed);
         sweep(cache.path());
         assert_eq!(names(cache.path()), Vec::<String>::new());

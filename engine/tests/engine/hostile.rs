@@ -1,16 +1,14 @@
 //! A storage that spoils, swaps, cuts and copies objects: no wrong byte is given out, and a prune
 //! makes nothing worse.
+use crate::prune::{options, run};
 use bytes::Bytes;
 use devsnap_engine::backend::{Backend, ObjectKey, ObjectKind};
 use devsnap_engine::error::{ErrorKind, Result};
-use devsnap_engine::interrupt::Interrupt;
-use devsnap_engine::progress::{Progress, Silent};
-use devsnap_engine::prune::{MaxUnused, PruneOptions, PruneReport, prune};
+use devsnap_engine::prune::{MaxUnused, PruneOptions, PruneReport};
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{Held, held, held_by_disk};
 use devsnap_testkit::{HookedBackend, MemoryBackend, TestRepository};
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -104,16 +102,8 @@ fn spoilt(contents: &Contents, key: &ObjectKey) -> Vec<(String, Vec<(ObjectKey, 
 fn pruned(store: Arc<dyn Backend>) -> Result<PruneReport> {
     let computer = TestRepository::existing(store);
     let repository = computer.open()?;
-    let options = PruneOptions {
-        max_unused: MaxUnused::Bytes(0),
-        dry_run: false,
-        forgotten: BTreeSet::new(),
-        fence_after: Duration::ZERO,
-        now_secs: 0,
-        program: "test".to_owned(),
-    };
-    let progress: Arc<dyn Progress> = Arc::new(Silent);
-    prune(&repository, &options, &progress, &Interrupt::new())
+    let now = PruneOptions { fence_after: Duration::ZERO, ..options(MaxUnused::Bytes(0)) };
+    run(&repository, &now)
 }
 
 /// Every object that there was, among them those of a session and of a sweep while they were under way.

@@ -1,31 +1,16 @@
 //! Interleavings that the models of the deletion protocol (`tests/src/deletion`) found to lose data, on
 //! the real engine.
+use crate::prune::{options, run};
 use devsnap_engine::backend::{Backend, ObjectKey, ObjectKind};
-use devsnap_engine::error::{ErrorKind, Result};
-use devsnap_engine::interrupt::Interrupt;
-use devsnap_engine::progress::{Progress, Silent};
-use devsnap_engine::prune::{MaxUnused, PruneOptions, PruneReport, prune};
-use devsnap_engine::repository::{Repository, Session};
+use devsnap_engine::error::ErrorKind;
+use devsnap_engine::prune::MaxUnused;
+use devsnap_engine::repository::Session;
 use devsnap_testkit::test_repository::{held, held_by_disk};
 use devsnap_testkit::{HookedBackend, MemoryBackend, TestRepository};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-fn run(repository: &Repository, max_unused: MaxUnused) -> Result<PruneReport> {
-    let options = PruneOptions {
-        max_unused,
-        dry_run: false,
-        forgotten: BTreeSet::new(),
-        fence_after: Duration::from_secs(48 * 3600),
-        now_secs: 0,
-        program: "test".to_owned(),
-    };
-    let progress: Arc<dyn Progress> = Arc::new(Silent);
-    prune(repository, &options, &progress, &Interrupt::new())
-}
 
 fn keys(memory: &MemoryBackend, kind: ObjectKind) -> BTreeSet<ObjectKey> {
     memory.list(kind, "").map(|info| info.expect("because memory can be listed").key).collect()
@@ -83,7 +68,7 @@ fn a_tombstone_that_is_lost_and_healed_between_two_looks_brings_no_pack_back_to_
     let (packs, segments) =
         (keys(&memory, ObjectKind::DataPack), keys(&memory, ObjectKind::IndexSegment));
     assert_eq!(packs.len(), 2);
-    run(&here.open().unwrap(), MaxUnused::Unlimited).unwrap();
+    run(&here.open().unwrap(), &options(MaxUnused::Unlimited)).unwrap();
     assert_eq!(keys(&memory, ObjectKind::DataPack).len(), 1, "one place of `common` is spare");
     let tombstones = &keys(&memory, ObjectKind::IndexSegment) - &segments;
     assert_eq!(tombstones.len(), 1);
@@ -95,7 +80,7 @@ fn a_tombstone_that_is_lost_and_healed_between_two_looks_brings_no_pack_back_to_
         }
     });
     let sweeper = TestRepository::existing(Arc::new(healed));
-    let report = run(&sweeper.open().unwrap(), MaxUnused::Bytes(0)).unwrap();
+    let report = run(&sweeper.open().unwrap(), &options(MaxUnused::Bytes(0))).unwrap();
     assert!(report.removed_packs > 0 && report.stored_bytes > 0, "{report:?}");
     let repository = TestRepository::existing(memory).open().unwrap();
     assert!(held(&repository, &kept.snapshot).unwrap() == held_by_disk(common.path()));

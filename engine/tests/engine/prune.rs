@@ -1,4 +1,5 @@
 //! What no snapshot needs goes, and nothing else, whoever else is at work.
+use crate::crash::wait_alone;
 use devsnap_engine::backend::{Backend, BackendErrorKind, ObjectKey, ObjectKind};
 use devsnap_engine::check::{CheckOptions, check};
 use devsnap_engine::error::{ErrorKind, Result};
@@ -273,20 +274,6 @@ fn a_power_cut_at_any_write_of_a_prune_loses_nothing() {
             if !crashed {
                 assert!(writes > 8, "a prune writes more than {writes} times");
                 break;
-            }
-        }
-    }
-}
-
-/// Threads that a failed run left behind let go of the backend when they end.
-fn wait_alone<T>(shared: Arc<T>) -> T {
-    let mut shared = shared;
-    loop {
-        match Arc::try_unwrap(shared) {
-            Ok(alone) => return alone,
-            Err(held) => {
-                shared = held;
-                std::thread::sleep(Duration::from_millis(2));
             }
         }
     }

@@ -1,7 +1,6 @@
 //! A station that means harm takes nothing away and keeps nobody from working.
-use crate::station_scene::{
-    Place, checked, claim, kind, lose_packs_of, phone, prune_all, prune_options, prune_with,
-};
+use crate::prune::{options, run};
+use crate::station_scene::{Place, checked, claim, kind, lose_packs_of, phone, prune_all};
 use devsnap_engine::backend::{Backend, Body, ObjectKey, ObjectKind};
 use devsnap_engine::check::{Finding, Severity};
 use devsnap_engine::codec::put_bytes;
@@ -9,7 +8,7 @@ use devsnap_engine::error::ErrorKind;
 use devsnap_engine::id::{PackId, hex};
 use devsnap_engine::index::IndexSegment;
 use devsnap_engine::interrupt::Interrupt;
-use devsnap_engine::prune::PruneOptions;
+use devsnap_engine::prune::{MaxUnused, PruneOptions};
 use devsnap_engine::repository::Session;
 use devsnap_engine::seal::{RecipientPublic, seal_object, sign_record};
 use devsnap_engine::snapshot::Snapshot;
@@ -132,8 +131,8 @@ fn no_sign_of_life_holds_a_sweep_up_for_ever_where_stations_write() {
         // Somebody else puts signs of life in its name.
         for (day, is_held_up) in [(0, true), (13, true), (14, !with_stations)] {
             dead.beat().unwrap();
-            let now = PruneOptions { now_secs: day * DAY_SECS, ..prune_options() };
-            let swept = prune_with(&repository, &now).unwrap();
+            let now = PruneOptions { now_secs: day * DAY_SECS, ..options(MaxUnused::Bytes(0)) };
+            let swept = run(&repository, &now).unwrap();
             assert_eq!(swept.waits_for.is_empty(), !is_held_up, "{with_stations}, day {day}");
             assert_eq!(swept.removed_packs > 0, !is_held_up, "{with_stations}, day {day}");
         }

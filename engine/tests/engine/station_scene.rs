@@ -1,22 +1,21 @@
 //! A repository that stations write to, for the tests of what they may and may not.
+use crate::prune::{options, run};
 use devsnap_engine::backend::{Backend, Body, ObjectKey, ObjectKind};
 use devsnap_engine::check::{CheckOptions, CheckReport, check};
 use devsnap_engine::error::{ErrorKind, Result};
 use devsnap_engine::id::SnapshotId;
 use devsnap_engine::index::{IndexSegment, IndexedPack};
 use devsnap_engine::interrupt::Interrupt;
-use devsnap_engine::progress::{Progress, Silent};
-use devsnap_engine::prune::{MaxUnused, PruneOptions, PruneReport, prune};
+use devsnap_engine::progress::Silent;
+use devsnap_engine::prune::{MaxUnused, PruneReport};
 use devsnap_engine::repository::{Keyring, Repository, Unlock};
 use devsnap_engine::seal::{RecipientPublic, WriterKey};
 use devsnap_engine::snapshot::Snapshot;
 use devsnap_testkit::MemoryBackend;
 use devsnap_testkit::phone_like::PhoneLike;
 use devsnap_testkit::test_repository::{PASSWORD, TestRepository, snapshot};
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tempfile::TempDir;
 
 pub(super) struct Place {
@@ -141,24 +140,8 @@ pub(super) fn snapshot_id(repository: &Repository, snapshot: &Snapshot) -> Snaps
         .id
 }
 
-pub(super) fn prune_options() -> PruneOptions {
-    PruneOptions {
-        max_unused: MaxUnused::Bytes(0),
-        dry_run: false,
-        forgotten: BTreeSet::new(),
-        fence_after: Duration::from_secs(48 * 3600),
-        now_secs: 0,
-        program: "test".to_owned(),
-    }
-}
-
-pub(super) fn prune_with(repository: &Repository, options: &PruneOptions) -> Result<PruneReport> {
-    let progress: Arc<dyn Progress> = Arc::new(Silent);
-    prune(repository, options, &progress, &Interrupt::new())
-}
-
 pub(super) fn prune_all(repository: &Repository) -> Result<PruneReport> {
-    prune_with(repository, &prune_options())
+    run(repository, &options(MaxUnused::Bytes(0)))
 }
 
 pub(super) fn checked(repository: &Repository, read_data_percent: Option<u8>) -> CheckReport {

@@ -1,5 +1,6 @@
 //! The three certificates of a pairing, and whether they belong together.
 use super::key::DeviceKey;
+use plist::Dictionary;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer;
@@ -17,16 +18,16 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// Reads the three, and sees that the root signed them all, itself included, and that the
-    /// device's is for `key`. A host may use its root's as its own. `None`: something is wrong.
-    pub(crate) fn read(
-        device: &[u8],
-        host: &[u8],
-        root: &[u8],
-        key: &DeviceKey,
-    ) -> Option<Certificates> {
-        let certificates =
-            Certificates { device: der(device)?, host: der(host)?, root: der(root)? };
+    /// Reads the three of a host's `PairRecord`, and sees that the root signed them all, itself
+    /// included, and that the device's is for `key`. A host may use its root's as its own. `None`:
+    /// something is wrong.
+    pub(crate) fn offered(record: &Dictionary, key: &DeviceKey) -> Option<Certificates> {
+        let read = |name: &str| der(record.get(name)?.as_data()?);
+        let certificates = Certificates {
+            device: read("DeviceCertificate")?,
+            host: read("HostCertificate")?,
+            root: read("RootCertificate")?,
+        };
         let (device, host, root) =
             (parse(&certificates.device)?, parse(&certificates.host)?, parse(&certificates.root)?);
         let signer = Some(root.public_key());

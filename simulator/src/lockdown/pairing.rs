@@ -30,18 +30,12 @@ pub(super) struct Pairings {
 impl Pairing {
     /// What a host offers in its `PairRecord`. `None`: the record is not in order.
     pub(super) fn offered(record: &Dictionary, key: &DeviceKey) -> Option<Pairing> {
-        let data = |name: &str| record.get(name)?.as_data();
         let host_id = record.get("HostID")?.as_string()?;
         let buid = record.get("SystemBUID")?.as_string()?;
         if host_id.is_empty() || host_id.len() > ID_BYTES_MAX || buid.len() > ID_BYTES_MAX {
             return None;
         }
-        let certificates = Certificates::read(
-            data("DeviceCertificate")?,
-            data("HostCertificate")?,
-            data("RootCertificate")?,
-            key,
-        )?;
+        let certificates = Certificates::offered(record, key)?;
         let mut escrow_bag = vec![0; ESCROW_BAG_BYTES];
         getrandom::fill(&mut escrow_bag).ok()?;
         Some(Pairing { host_id: host_id.to_owned(), certificates, escrow_bag })

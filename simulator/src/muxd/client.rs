@@ -10,7 +10,7 @@ use crate::services::Link;
 use crate::transcript::{Call, Overheard};
 use crate::wire::{Conditions, Wire};
 use plist::{Dictionary, Value};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -170,18 +170,13 @@ pub(super) fn wire(daemon: &Daemon, stream: TcpStream) -> io::Result<Wire> {
 fn listen(daemon: &Daemon, wire: &mut Wire) -> io::Result<()> {
     let listener = daemon.attachments.listen();
     wire.set_read_timeout(Some(PASS))?;
-    let mut ignored = [0; 1024];
     while !daemon.is_ending() {
         while let Some(event) = listener.take() {
             frame::send(wire, 0, event)?;
         }
         wire.flush()?;
-        match wire.read(&mut ignored) {
-            Ok(0) => break,
-            // A socket that listens takes no more requests.
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Err(error) => return Err(error),
+        if frame::has_left(wire)? {
+            break;
         }
     }
     Ok(())

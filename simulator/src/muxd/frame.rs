@@ -63,3 +63,16 @@ pub(crate) fn send(connection: &mut dyn Connection, tag: u32, body: Dictionary) 
     bytes.extend(payload);
     connection.write_all(&bytes)
 }
+
+/// Whether a client that listens has left; waits for as long as the connection's reads do. It takes no
+/// more requests, so what it says is let fall.
+pub(crate) fn has_left(connection: &mut dyn Connection) -> io::Result<bool> {
+    let mut ignored = [0; 1024];
+    match connection.read(&mut ignored) {
+        Ok(read) => Ok(read == 0),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::wire::{Conditions, Weather, Wire};
 use plist::{Dictionary, Value};
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -175,7 +175,6 @@ fn listen(play: &Play, wire: &mut Wire) -> io::Result<()> {
         _ => None,
     });
     let mut next = events.next();
-    let mut ignored = [0; 1024];
     while !play.progress.is_over() {
         while let Some((place, kind, handle)) = next
             && play.progress.has_come_to(place)
@@ -184,11 +183,8 @@ fn listen(play: &Play, wire: &mut Wire) -> io::Result<()> {
             next = events.next();
         }
         wire.flush()?;
-        match wire.read(&mut ignored) {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Err(error) => return Err(error),
+        if frame::has_left(wire)? {
+            break;
         }
     }
     Ok(())

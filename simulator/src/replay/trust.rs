@@ -101,16 +101,10 @@ impl Trust {
 
     /// A host offers to be trusted; false when its certificates do not belong together.
     pub(super) fn pair(&self, request: &Value) -> bool {
-        let record = request.as_dictionary().and_then(|request| request.get("PairRecord"));
-        let data = |name: &str| record?.as_dictionary()?.get(name)?.as_data();
         let trusted = || {
+            let record = request.as_dictionary()?.get("PairRecord")?.as_dictionary()?;
             let key = self.key.as_ref()?;
-            let certificates = Certificates::read(
-                data("DeviceCertificate")?,
-                data("HostCertificate")?,
-                data("RootCertificate")?,
-                key,
-            )?;
+            let certificates = Certificates::offered(record, key)?;
             let hosts = vec![certificates.host, certificates.root];
             Trusted::new(certificates.device, key.private(), hosts).ok()
         };

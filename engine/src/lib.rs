@@ -4,6 +4,7 @@
 
 // Floor 0: words everything else is written in.
 pub mod codec;
+pub mod encoding;
 pub mod error;
 pub mod id;
 pub mod node;

@@ -96,6 +96,20 @@ pub trait Target: Send + Sync {
     /// No room, or a failed write.
     fn write_piece(&self, file: FileTicket, offset: u64, bytes: &[u8]) -> Result<()>;
 
+    /// Reads back what was written of it; zeros where nothing was.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    fn read_piece(&self, file: FileTicket, offset: u64, into: &mut [u8]) -> Result<()>;
+
+    /// Writes a piece over others that were written before.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_piece`](Self::write_piece).
+    fn replace_piece(&self, file: FileTicket, offset: u64, bytes: &[u8]) -> Result<()>;
+
     /// Gives the file its holes and attributes and moves it to its name in one step.
     ///
     /// # Errors

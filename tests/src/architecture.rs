@@ -22,7 +22,7 @@ struct House {
 const ENGINE: House = House {
     folder: "engine/src",
     floors: &[
-        &["codec", "id", "error", "path", "node", "runs", "uncached"],
+        &["codec", "id", "error", "path", "encoding", "node", "runs", "uncached"],
         &["interrupt", "progress", "backend", "reader", "source", "target"],
         &["folder"],
         &["chunker", "seal", "pack", "tree", "snapshot", "retention"],

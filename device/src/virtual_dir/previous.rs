@@ -11,7 +11,7 @@ use std::path::Path;
 
 use devsnap_engine::error::{Error, ErrorKind};
 use devsnap_engine::interrupt::Interrupt;
-use devsnap_engine::node::{Content, Encoding, Node, NodeKind};
+use devsnap_engine::node::{Content, Node, NodeKind};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
 
@@ -174,14 +174,7 @@ fn lain(node: &Node) -> Option<Lain> {
     match node.kind {
         NodeKind::Folder => Some(Lain::Folder { mtime: node.mtime }),
         NodeKind::File if node.content.content == Content::Missing => None,
-        NodeKind::File => {
-            let size_bytes = match node.encoding {
-                Encoding::AsStored => node.size_bytes(),
-                // Padded to whole blocks of 16 bytes, with one more when it is whole already.
-                Encoding::AppleEncrypted { .. } => (node.size_bytes() / 16 + 1) * 16,
-            };
-            Some(Lain::File { size_bytes, mtime: node.mtime })
-        }
+        NodeKind::File => Some(Lain::File { size_bytes: node.size_bytes(), mtime: node.mtime }),
         _ => Some(Lain::Other),
     }
 }

@@ -52,6 +52,17 @@ impl Pending {
         true
     }
 
+    /// Forgets that zeros were left out where something else is written now.
+    pub(super) fn unskip(&mut self, offset: u64, len: u64) {
+        let end = offset.saturating_add(len);
+        if self.skipped.iter().all(|&(from, to)| to <= offset || end <= from) {
+            return;
+        }
+        let around = |(from, to): (u64, u64)| [(from, to.min(offset)), (from.max(end), to)];
+        let left = std::mem::take(&mut self.skipped).into_iter().flat_map(around);
+        self.skipped = left.filter(|(from, to)| from < to).collect();
+    }
+
     /// Gives `file` exactly these holes: zeros left out elsewhere are written, data within is
     /// given back to the disk.
     pub(super) fn settle(&mut self, file: &File, holes: &[Hole]) -> std::io::Result<Vec<String>> {

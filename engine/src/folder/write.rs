@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -115,6 +116,31 @@ impl FolderTarget {
         let open = Arc::new(File::from(fd));
         self.pending().opened(file.0, Arc::clone(&open));
         Ok(open)
+    }
+
+    /// Writes a piece of a file, unless `is_done` says that nothing is left to do.
+    fn write_at(
+        &self,
+        file: FileTicket,
+        offset: u64,
+        bytes: &[u8],
+        is_done: impl FnOnce(&mut Pending) -> bool,
+    ) -> Result<()> {
+        let doing = "writing a file";
+        let broken = |failed: Failed| Error::local(doing, failed.0.into());
+        let len = bytes.len() as u64;
+        {
+            let mut pending = self.pending();
+            let unfinished = pending.get(file.0).ok_or_else(|| broken(Failed(Errno::BADF)))?;
+            if offset.checked_add(len).is_none_or(|end| end > unfinished.len) {
+                return Err(broken(Failed(Errno::FBIG)));
+            }
+            if len == 0 || is_done(unfinished) {
+                return Ok(());
+            }
+        }
+        let open = self.descriptor(file).map_err(broken)?;
+        uncached::write_all_at(&open, bytes, offset).map_err(|e| Error::local(doing, e))
     }
 
     fn finish(&self, file: FileTicket, restored: &Restored<'_>) -> Result<Vec<String>, Failed> {
@@ -295,22 +321,23 @@ impl Target for FolderTarget {
     }
 
     fn write_piece(&self, file: FileTicket, offset: u64, bytes: &[u8]) -> Result<()> {
-        let doing = "writing a file";
-        let broken = |failed: Failed| Error::local(doing, failed.0.into());
-        let len = bytes.len() as u64;
-        {
-            let mut pending = self.pending();
-            let unfinished = pending.get(file.0).ok_or_else(|| broken(Failed(Errno::BADF)))?;
-            if offset.checked_add(len).is_none_or(|end| end > unfinished.len) {
-                return Err(broken(Failed(Errno::FBIG)));
-            }
-            let zeros = bytes.iter().all(|&byte| byte == 0);
-            if len == 0 || (zeros && unfinished.skip(offset, len)) {
-                return Ok(());
-            }
-        }
-        let open = self.descriptor(file).map_err(broken)?;
-        uncached::write_all_at(&open, bytes, offset).map_err(|e| Error::local(doing, e))
+        let zeros = bytes.iter().all(|&byte| byte == 0);
+        self.write_at(file, offset, bytes, |unfinished| {
+            zeros && unfinished.skip(offset, bytes.len() as u64)
+        })
+    }
+
+    fn read_piece(&self, file: FileTicket, offset: u64, into: &mut [u8]) -> Result<()> {
+        let doing = "reading a file that is being written";
+        let open = self.descriptor(file).map_err(|failed| Error::local(doing, failed.0.into()))?;
+        open.read_exact_at(into, offset).map_err(|e| Error::local(doing, e))
+    }
+
+    fn replace_piece(&self, file: FileTicket, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.write_at(file, offset, bytes, |unfinished| {
+            unfinished.unskip(offset, bytes.len() as u64);
+            false
+        })
     }
 
     fn finish_file(&self, file: FileTicket, restored: &Restored<'_>) -> Result<Vec<String>> {

@@ -5,6 +5,7 @@
 //! Equal trees on different computers therefore have equal nodes, equal pages and one root.
 mod codec;
 
+use crate::encoding::encoded_len;
 use crate::id::{BlobId, ID_LEN};
 use crate::path::TreePath;
 
@@ -188,9 +189,13 @@ impl Node {
         }
     }
 
-    /// Length of the file's content in bytes; 0 for everything else.
+    /// How many bytes reading the file gives; 0 for everything that is no file. What is stored of it
+    /// has `content.len` bytes.
     pub fn size_bytes(&self) -> u64 {
-        self.content.len
+        match self.encoding {
+            Encoding::AsStored => self.content.len,
+            Encoding::AppleEncrypted { .. } => encoded_len(self.content.len),
+        }
     }
 }
 

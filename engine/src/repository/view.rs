@@ -1,8 +1,9 @@
 //! One snapshot, read path by path.
 use super::Repository;
 use super::content::ContentReader;
+use crate::encoding::Encrypting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::{self, Content, Node, NodeKind};
+use crate::node::{self, Content, Encoding, Node, NodeKind};
 use crate::path::TreePath;
 use crate::reader::{Entries, SnapshotReader};
 use crate::tree::{Entry, PageRef, Scan, get};
@@ -68,7 +69,11 @@ impl SnapshotReader for SnapshotView {
         if node.content.content == Content::Missing {
             return Err(missing("its content could not be read when the snapshot was made"));
         }
-        Ok(Box::new(ContentReader::new(self.repository.clone(), &node.content)))
+        let stored = ContentReader::new(self.repository.clone(), &node.content);
+        Ok(match &node.encoding {
+            Encoding::AsStored => Box::new(stored),
+            Encoding::AppleEncrypted { file_key } => Box::new(Encrypting::new(stored, file_key)),
+        })
     }
 
     /// Reading is on demand for now: a source that reads back little gains nothing from it.

@@ -1,7 +1,8 @@
 //! Whether a file that stands in the target is already what the snapshot says.
 use super::{Overwrite, Run, is_loss};
+use crate::encoding::Decrypting;
 use crate::error::{ErrorKind, Result};
-use crate::node::{Content, Node};
+use crate::node::{Content, Encoding, FileContent, Node};
 use crate::pack::BLOCK_LEN_MAX;
 use crate::path::TreePath;
 use crate::target::Present;
@@ -79,10 +80,22 @@ fn over_folder(run: &Run<'_>, place: &TreePath) -> Verdict {
 
 /// Whether the file at `place`, of the right length, has the stored bytes.
 fn has_bytes_of(run: &Run<'_>, place: &TreePath, node: &Node) -> Result<bool> {
-    let Ok(mut present) = run.target.read_present(place) else {
+    let Ok(present) = run.target.read_present(place) else {
         return Ok(false);
     };
-    let content = &node.content;
+    match &node.encoding {
+        Encoding::AsStored => has_content(run, present, &node.content),
+        // Equal plaintexts with a padding that is right are equal bytes.
+        Encoding::AppleEncrypted { file_key } => {
+            let mut present = Decrypting::new(present, file_key);
+            let is_equal = has_content(run, &mut present, &node.content)?;
+            Ok(is_equal && matches!(present.read(&mut [0]), Ok(0)))
+        }
+    }
+}
+
+/// Whether `present` begins with the stored bytes.
+fn has_content(run: &Run<'_>, mut present: impl Read, content: &FileContent) -> Result<bool> {
     match &content.content {
         Content::Empty => return Ok(true),
         Content::Missing => return Ok(false),

@@ -1,8 +1,8 @@
 //! One file on its way back: begun with its first piece, finished with its last.
 use super::Run;
-use super::attributes;
-use crate::error::Result;
-use crate::node::{Content, Node};
+use super::{attributes, encoded};
+use crate::error::{Error, ErrorKind, Result};
+use crate::node::{Content, Encoding, Node};
 use crate::path::TreePath;
 use crate::progress::FaultKind;
 use crate::target::{FileTicket, Restored};
@@ -40,7 +40,7 @@ enum Stage {
 
 impl OpenFile {
     pub(super) fn new(place: TreePath, mut node: Node, displaced: u64) -> Self {
-        let left = node.size_bytes();
+        let left = node.content.len;
         node.content.content = Content::Empty;
         let state = Mutex::new(State { stage: Stage::Ahead, left, writers: 0 });
         OpenFile { place, node, displaced, state }
@@ -52,6 +52,11 @@ impl OpenFile {
         let attached = |a: &Attached| if let Attached::Here(bytes) = a { bytes.len() } else { 0 };
         let lent = attached(&self.node.xattrs) + attached(&self.node.holes);
         size_of::<Self>() + 2 * size_of::<u64>() + self.place.key().len() + lent
+    }
+
+    /// Bytes it has beyond those that are stored.
+    fn padding(&self) -> u64 {
+        self.node.size_bytes() - self.node.content.len
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -72,7 +77,7 @@ impl OpenFile {
         let Some(ticket) = self.begin(run)? else {
             return Ok(());
         };
-        let written = run.target.write_piece(ticket, at, bytes);
+        let written = self.write_encoded(run, ticket, at, bytes);
         let mut state = self.state();
         state.writers -= 1;
         if state.stage == Stage::Over {
@@ -96,18 +101,54 @@ impl OpenFile {
         }
         drop(state);
         run.progress.advance(0, bytes.len() as u64);
-        if is_whole { self.finish(run, ticket) } else { Ok(()) }
+        match is_whole {
+            true => self.finish(run, ticket, !self.is_all(bytes)),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether these bytes are all there are of it.
+    fn is_all(&self, bytes: &[u8]) -> bool {
+        bytes.len() as u64 == self.node.content.len
+    }
+
+    /// Writes a piece as it stands in the target until the file is whole.
+    fn write_encoded(
+        &self,
+        run: &Run<'_>,
+        ticket: FileTicket,
+        at: u64,
+        bytes: &[u8],
+    ) -> Result<()> {
+        match &self.node.encoding {
+            Encoding::AsStored => run.target.write_piece(ticket, at, bytes),
+            Encoding::AppleEncrypted { file_key } if self.is_all(bytes) => {
+                run.target.write_piece(ticket, 0, &encoded::whole(bytes, file_key))
+            }
+            Encoding::AppleEncrypted { .. } => {
+                let mut masked = bytes.to_vec();
+                run.mask.apply(ticket, at, &mut masked);
+                run.target.write_piece(ticket, at, &masked)
+            }
+        }
     }
 
     /// Finishes a file that has no bytes.
     pub(super) fn finish_empty(&self, run: &Run<'_>) -> Result<()> {
         match self.begin(run)? {
             Some(ticket) => {
+                let written = match self.node.encoding {
+                    Encoding::AsStored => Ok(()),
+                    Encoding::AppleEncrypted { .. } => self.write_encoded(run, ticket, 0, &[]),
+                };
                 let mut state = self.state();
                 state.writers -= 1;
                 state.stage = Stage::Over;
                 drop(state);
-                self.finish(run, ticket)
+                match written {
+                    Ok(()) => self.finish(run, ticket, false),
+                    Err(error) => self.lost_at_last(run, ticket, error),
+                }
             }
             None => Ok(()),
         }
@@ -136,7 +177,25 @@ impl OpenFile {
         Ok(Some(ticket))
     }
 
-    fn finish(&self, run: &Run<'_>, ticket: FileTicket) -> Result<()> {
+    /// Gives the file up that is whole and could not be finished.
+    fn lost_at_last(&self, run: &Run<'_>, ticket: FileTicket, error: Error) -> Result<()> {
+        run.target.abandon_file(ticket);
+        if error.kind() == ErrorKind::Interrupted {
+            return Err(error);
+        }
+        run.lost_file(&self.place, &self.node, FaultKind::Unsupported, &format!("{error:?}"));
+        run.progress.advance(1, self.padding());
+        run.target_trouble(error)
+    }
+
+    /// Encrypts it if it has to be, and gives it its attributes and its name.
+    fn finish(&self, run: &Run<'_>, ticket: FileTicket, is_in_pieces: bool) -> Result<()> {
+        if let Encoding::AppleEncrypted { file_key } = &self.node.encoding
+            && is_in_pieces
+            && let Err(error) = encoded::in_place(run, ticket, self.node.content.len, file_key)
+        {
+            return self.lost_at_last(run, ticket, error);
+        }
         let attributes = match attributes::read(run.store, &self.node) {
             Ok(attributes) => attributes,
             Err(error) => {
@@ -169,7 +228,7 @@ impl OpenFile {
                 run.target_trouble(error)?;
             }
         }
-        run.progress.advance(1, 0);
+        run.progress.advance(1, self.padding());
         Ok(())
     }
 
@@ -179,7 +238,7 @@ impl OpenFile {
     pub(super) fn give_up(&self, run: &Run<'_>, kind: FaultKind, reason: &str) {
         if let Some(left) = self.drop_it(run) {
             run.lost_file(&self.place, &self.node, kind, reason);
-            run.progress.advance(1, left);
+            run.progress.advance(1, left + self.padding());
         }
     }
 

@@ -12,6 +12,7 @@
 mod attributes;
 mod batch;
 mod compare;
+mod encoded;
 mod execute;
 mod file;
 mod folders;
@@ -31,6 +32,7 @@ use crate::reader::SnapshotReader;
 use crate::repository::Repository;
 use crate::snapshot::{Completeness, Snapshot};
 use crate::target::Target;
+use encoded::Mask;
 use globset::GlobSet;
 use spared::Unread;
 use std::collections::HashSet;
@@ -120,7 +122,7 @@ pub fn restore(
     interrupt: &Interrupt,
 ) -> Result<RestoreReport> {
     let view = repository.view(snapshot);
-    Run::new(repository, &view, target, options, progress, interrupt)
+    Run::new(repository, &view, target, options, progress, interrupt)?
         .sparing(&snapshot.completeness)?
         .restore()
 }
@@ -134,6 +136,8 @@ struct Run<'a> {
     progress: &'a dyn Progress,
     interrupt: &'a Interrupt,
     report: Mutex<RestoreReport>,
+    /// Hides what stands in the target and is to be encrypted yet.
+    mask: Mask,
     /// Groups of hard links whose first file could not be brought back.
     lost_groups: Mutex<HashSet<TreePath>>,
     /// Folders that this run made; those below them, which it made too, are not listed.
@@ -152,8 +156,8 @@ impl<'a> Run<'a> {
         options: &'a RestoreOptions,
         progress: &'a dyn Progress,
         interrupt: &'a Interrupt,
-    ) -> Self {
-        Run {
+    ) -> Result<Self> {
+        Ok(Run {
             store,
             view,
             target,
@@ -161,11 +165,12 @@ impl<'a> Run<'a> {
             progress,
             interrupt,
             report: Mutex::default(),
+            mask: Mask::new()?,
             lost_groups: Mutex::default(),
             made: Mutex::default(),
             unread: Unread::default(),
             has_spared: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Leaves alone, while removing, what the snapshot could not read.

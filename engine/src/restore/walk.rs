@@ -7,7 +7,7 @@ use super::file::OpenFile;
 use super::select::{Chosen, Selection};
 use super::{Overwrite, Run, attributes, execute, folders, is_loss};
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::{Content, Encoding, FileContent, Node, NodeKind};
+use crate::node::{Content, FileContent, Node, NodeKind};
 use crate::path::TreePath;
 use crate::progress::{FaultKind, Phase};
 use crate::target::{Present, Restored};
@@ -365,12 +365,7 @@ fn hindrance(node: &Node) -> Option<(FaultKind, &'static str)> {
     if node.content.content == Content::Missing {
         return Some((FaultKind::Unreadable, "its content was not stored"));
     }
-    match node.encoding {
-        Encoding::AsStored => None,
-        Encoding::AppleEncrypted { .. } => {
-            Some((FaultKind::Unsupported, "it would have to be encrypted again for a device"))
-        }
-    }
+    None
 }
 
 /// Whether the file that stands there could be given its attributes; if not, it is replaced.

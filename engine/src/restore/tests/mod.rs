@@ -1,4 +1,5 @@
 //! The rules of a restore over a small store in memory.
+mod encoded;
 mod standing;
 
 use super::batch::{Piece, requests};
@@ -97,7 +98,7 @@ impl Shelf {
         let first: Vec<_> =
             self.unread.0.iter().map(|path| (path.clone(), FaultKind::Unreadable)).collect();
         let total = first.len() as u64 + self.unread.1;
-        Run::new(self, self, &target, options, &Silent, &interrupt)
+        Run::new(self, self, &target, options, &Silent, &interrupt)?
             .sparing(&Completeness::Incomplete { total, first })?
             .restore()
     }
@@ -331,7 +332,7 @@ fn a_raised_interrupt_stops_and_leaves_no_temporary_file() {
     let (options, interrupt) = (RestoreOptions::default(), Interrupt::new());
     interrupt.raise();
     let run = Run::new(&shelf, &shelf, &target, &options, &Silent, &interrupt);
-    assert_eq!(run.restore().unwrap_err().kind(), ErrorKind::Interrupted);
+    assert_eq!(run.unwrap().restore().unwrap_err().kind(), ErrorKind::Interrupted);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 

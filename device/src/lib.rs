@@ -19,15 +19,19 @@
 #![deny(missing_docs)]
 
 pub mod backup_set;
+pub mod conversion;
 pub mod devicelink;
 pub mod error;
+pub mod keybag;
 pub mod lockdown;
+pub mod manifest;
 pub mod mobilebackup2;
 pub mod plist_guard;
 pub mod plist_stream;
 pub mod recording;
 pub mod services;
 pub mod source;
+pub mod stored_set;
 pub mod transport;
 pub mod udid;
 pub mod virtual_dir;
@@ -36,5 +40,6 @@ pub mod watch;
 pub use backup_set::{BackupSet, Oddity, SnapshotState};
 pub use error::{DeviceError, DeviceErrorKind, Result};
 pub use recording::Recorder;
-pub use source::{BackupOutcome, DeviceOptions, DeviceSource};
+pub use source::{BackupOutcome, ConversionOptions, DeviceOptions, DeviceSource};
+pub use virtual_dir::Converted;
 pub use udid::Udid;

@@ -4,7 +4,6 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use devsnap_engine::encoding::Decrypting;
-use devsnap_engine::error::Error;
 use devsnap_engine::interrupt::Interrupt;
 
 use crate::keybag::{ClassKeys, EncryptedSet, FileKey, Keybag, UnlockError};
@@ -31,15 +30,16 @@ pub enum Locked {
     #[error("the backup password is wrong")]
     Wrong,
     /// Somebody asked to stop.
-    #[error(transparent)]
-    Interrupted(#[from] Error),
+    #[error("stopping as asked")]
+    Interrupted,
 }
 
 impl From<UnlockError> for Locked {
     fn from(error: UnlockError) -> Self {
         match error {
             UnlockError::WrongPassword => Locked::Wrong,
-            UnlockError::Interrupted(error) => Locked::Interrupted(error),
+            UnlockError::Interrupted => Locked::Interrupted,
+            other => Locked::Unusable(Box::new(other)),
         }
     }
 }

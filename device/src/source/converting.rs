@@ -79,7 +79,7 @@ impl DeviceSource {
                 None
             }
             // The last one was not encrypted, or is odd: the set that comes will tell.
-            Err(Locked::NotEncrypted | Locked::Unusable(_) | Locked::Interrupted(_)) => None,
+            Err(Locked::NotEncrypted | Locked::Unusable(_) | Locked::Interrupted) => None,
         }
     }
 }

@@ -98,7 +98,8 @@ impl StoredSet {
             }
             if run.waiting.len() >= BATCH { self.work(&mut run) } else { Ok(()) }
         })?;
-        run.waiting.push((self.named("Manifest.db"), unlocked.manifest_key().clone()));
+        let key = unlocked.manifest_key().cloned();
+        run.waiting.extend(key.map(|key| (self.named("Manifest.db"), key)));
         self.work(&mut run)?;
         Ok(run.edits)
     }

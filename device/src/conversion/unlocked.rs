@@ -14,7 +14,8 @@ use crate::manifest::{BadManifest, ManifestDb};
 pub struct Unlocked {
     keybag: Keybag,
     class_keys: ClassKeys,
-    manifest_key: FileKey,
+    /// `None` before iOS 10.2, whose `Manifest.db` is plain.
+    manifest_key: Option<FileKey>,
 }
 
 /// Why a set does not open.
@@ -76,15 +77,18 @@ impl Unlocked {
             Some(known) => known.class_keys.clone(),
             None => keybag.unlock(password, interrupt)?,
         };
-        let manifest_key = class_keys
-            .unwrap(&manifest_key)
-            .ok_or_else(|| Locked::Unusable("the key of Manifest.db does not open".into()))?;
+        let manifest_key = match manifest_key.as_slice() {
+            [] => None,
+            wrapped => Some(class_keys.unwrap(wrapped).ok_or_else(|| {
+                Locked::Unusable("the key of Manifest.db does not open".into())
+            })?),
+        };
         Ok(Unlocked { keybag, class_keys, manifest_key })
     }
 
-    /// The key of `Manifest.db`.
-    pub fn manifest_key(&self) -> &FileKey {
-        &self.manifest_key
+    /// The key of `Manifest.db`, if that is encrypted.
+    pub fn manifest_key(&self) -> Option<&FileKey> {
+        self.manifest_key.as_ref()
     }
 
     /// The keys of the device's protection classes, which open those of files.
@@ -100,14 +104,16 @@ impl Unlocked {
     /// It is not what the key was for, or no such database; the disk failed.
     pub fn open_manifest(
         &self,
-        sealed: impl Read,
+        mut sealed: impl Read,
         scratch: &Path,
         interrupt: &Interrupt,
     ) -> Result<ManifestDb, NoManifest> {
         let mut plain = tempfile::NamedTempFile::new_in(scratch)?;
-        let mut from = Decrypting::new(sealed, self.manifest_key.as_bytes());
         let mut into: BufWriter<&mut File> = BufWriter::new(plain.as_file_mut());
-        io::copy(&mut from, &mut into)?;
+        match &self.manifest_key {
+            Some(key) => io::copy(&mut Decrypting::new(sealed, key.as_bytes()), &mut into)?,
+            None => io::copy(&mut sealed, &mut into)?,
+        };
         into.flush()?;
         drop(into);
         Ok(ManifestDb::open(plain.path(), interrupt)?)

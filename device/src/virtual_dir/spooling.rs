@@ -128,7 +128,7 @@ impl Spooling {
             let (manifest_key, keys) = keys.as_ref()?;
             match self.ids.get(number)? {
                 Some(id) => keys.get(id),
-                None => Some(manifest_key.as_bytes()),
+                None => manifest_key.as_ref().map(FileKey::as_bytes),
             }
         };
         let waiting: Vec<usize> =
@@ -148,7 +148,7 @@ impl Spooling {
     }
 
     /// The key of the manifest, and those of the files that wait.
-    fn keys(&mut self, set: &Set<'_>) -> Result<(FileKey, FileKeys), Locked> {
+    fn keys(&mut self, set: &Set<'_>) -> Result<(Option<FileKey>, FileKeys), Locked> {
         let unusable = |error: Box<dyn std::error::Error + Send + Sync>| Locked::Unusable(error);
         let list = set.manifest_plist.ok_or_else(|| unusable("it has not come".into()))?;
         let mut bytes = Vec::new();
@@ -169,7 +169,7 @@ impl Spooling {
             Ok(())
         });
         read.map_err(|e| unusable(Box::new(e)))?;
-        let manifest_key = unlocked.manifest_key().clone();
+        let manifest_key = unlocked.manifest_key().cloned();
         options.known = Some(unlocked);
         self.manifest = Some(manifest);
         Ok((manifest_key, keys))

@@ -43,5 +43,5 @@ pub use backup_set::{BackupSet, Oddity, SnapshotState};
 pub use error::{DeviceError, DeviceErrorKind, Result};
 pub use recording::Recorder;
 pub use source::{BackupOutcome, ConversionOptions, DeviceOptions, DeviceSource};
-pub use virtual_dir::Converted;
 pub use udid::Udid;
+pub use virtual_dir::Converted;

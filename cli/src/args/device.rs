@@ -1,4 +1,5 @@
 //! Phones and tablets: which one, how patiently, and what of it.
+use super::BackupPasswordArgs;
 use clap::{Args, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::time::Duration;

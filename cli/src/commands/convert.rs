@@ -17,7 +17,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 pub(super) fn run(session: &Session<'_>, args: &ConvertArgs) -> Result<ExitCode, Failure> {
-    let password = session.backup_password(&args.backup_password, "Backup password:")?;
+    let password = session.backup_password(&args.backup_password)?;
     let repository = session.open_repository()?;
     let all = session.all_snapshots(&repository)?;
     let mut chosen: Vec<&Named> = Vec::new();
@@ -72,8 +72,7 @@ impl Conversion {
         named: &Named,
     ) -> Result<Converted, Failure> {
         let udid = udid_of(named)?;
-        let mut source =
-            StoredSet::new(named.id, udid, self.password.clone(), self.converts_media);
+        let mut source = StoredSet::new(named.id, udid, self.password.clone(), self.converts_media);
         let watch: Arc<dyn Progress> = Arc::new(session.report.watch());
         let options = as_before(named);
         let made = create_snapshot(repository, &mut source, &options, &watch, session.interrupt);

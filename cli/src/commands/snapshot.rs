@@ -69,8 +69,7 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
 /// Whether it is of an encrypted set, and whole.
 fn can_be_converted(made: &BackupReport) -> bool {
     let snapshot = &made.named.snapshot;
-    snapshot.is_complete()
-        && matches!(&snapshot.origin, Origin::Device(device) if device.encrypted)
+    snapshot.is_complete() && matches!(&snapshot.origin, Origin::Device(device) if device.encrypted)
 }
 
 /// Whether a run stored what it made.

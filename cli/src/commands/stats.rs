@@ -67,7 +67,9 @@ impl Encrypted {
             for entry in repository.view(snapshot).walk(&TreePath::root()) {
                 let (_, node) = entry?;
                 match (node.kind, &node.encoding) {
-                    (NodeKind::File, Encoding::AsStored) => counted.as_received += node.size_bytes(),
+                    (NodeKind::File, Encoding::AsStored) => {
+                        counted.as_received += node.size_bytes()
+                    }
                     (NodeKind::File, _) => counted.as_plaintext += node.size_bytes(),
                     _ => {}
                 }

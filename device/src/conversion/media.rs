@@ -6,9 +6,9 @@
 
 /// Endings, in lower case, of files that are compressed already and are written once.
 const ENDINGS: [&str; 27] = [
-    "3gp", "aac", "amr", "avif", "caf", "dng", "flac", "gif", "heic", "heics", "heif", "jpeg", "jpg",
-    "m4a", "m4b", "m4p", "m4r", "m4v", "mov", "mp3", "mp4", "opus", "png", "qta", "thm", "webm",
-    "webp",
+    "3gp", "aac", "amr", "avif", "caf", "dng", "flac", "gif", "heic", "heics", "heif", "jpeg",
+    "jpg", "m4a", "m4b", "m4p", "m4r", "m4v", "mov", "mp3", "mp4", "opus", "png", "qta", "thm",
+    "webm", "webp",
 ];
 
 /// Whether the file that a device has at `path` is media, by its name.

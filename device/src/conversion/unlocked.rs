@@ -71,18 +71,20 @@ impl Unlocked {
         interrupt: &Interrupt,
     ) -> Result<Self, Locked> {
         let set = EncryptedSet::of_manifest_plist(manifest_plist);
-        let set = set.map_err(|bad| Locked::Unusable(Box::new(bad)))?.ok_or(Locked::NotEncrypted)?;
+        let set =
+            set.map_err(|bad| Locked::Unusable(Box::new(bad)))?.ok_or(Locked::NotEncrypted)?;
         let EncryptedSet { keybag, manifest_key } = set;
         let class_keys = match known.filter(|known| known.keybag == keybag) {
             Some(known) => known.class_keys.clone(),
             None => keybag.unlock(password, interrupt)?,
         };
-        let manifest_key = match manifest_key.as_slice() {
-            [] => None,
-            wrapped => Some(class_keys.unwrap(wrapped).ok_or_else(|| {
-                Locked::Unusable("the key of Manifest.db does not open".into())
-            })?),
-        };
+        let manifest_key =
+            match manifest_key.as_slice() {
+                [] => None,
+                wrapped => Some(class_keys.unwrap(wrapped).ok_or_else(|| {
+                    Locked::Unusable("the key of Manifest.db does not open".into())
+                })?),
+            };
         Ok(Unlocked { keybag, class_keys, manifest_key })
     }
 

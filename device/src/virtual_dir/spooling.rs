@@ -13,7 +13,9 @@ use super::VirtualBackupDir;
 use super::held::Held;
 use super::path::{BackupPath, Name, Shape};
 use super::previous::At;
-use crate::conversion::{FileKeys, Growing, Locked, Spool, Stored, Unlocked, each, is_media, store};
+use crate::conversion::{
+    FileKeys, Growing, Locked, Spool, Stored, Unlocked, each, is_media, store,
+};
 use crate::keybag::FileKey;
 use crate::manifest::ManifestDb;
 

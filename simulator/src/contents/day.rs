@@ -1,7 +1,7 @@
 //! What a day does to a phone.
-use super::{Contents, MESSAGES};
 use super::body::{Body, Shape};
 use super::item::{Item, Kind};
+use super::{Contents, MESSAGES};
 use crate::random::Random;
 
 /// A day in seconds.

@@ -14,7 +14,9 @@ use crate::report::Watch;
 use devsnap_backends::Location;
 use devsnap_device::lockdown::Battery;
 use devsnap_device::watch::DeviceWatch;
-use devsnap_device::{BackupOutcome, ConversionOptions, DeviceError, DeviceErrorKind, DeviceOptions, DeviceSource};
+use devsnap_device::{
+    BackupOutcome, ConversionOptions, DeviceError, DeviceErrorKind, DeviceOptions, DeviceSource,
+};
 use devsnap_engine::backup::{BackupReport, create_snapshot};
 use devsnap_engine::error::Error;
 use devsnap_engine::id::SnapshotId;
@@ -209,7 +211,9 @@ impl Runs<'_> {
         let Some(converted) = converted else { return Ok(()) };
         if let Some(why) = &converted.locked {
             let hint = "`devsnap convert` does it later, with the right one";
-            report.warn(&format!("the device's files are stored as it encrypted them: {why}; {hint}"));
+            report.warn(&format!(
+                "the device's files are stored as it encrypted them: {why}; {hint}"
+            ));
             return Ok(());
         }
         if converted.overflowed == 0 || !named.snapshot.is_complete() {

@@ -55,7 +55,7 @@ const DEVICE: House = House {
     folder: "device/src",
     floors: &[
         &["error", "udid", "plist_guard", "watch"],
-        &["backup_set"],
+        &["backup_set", "manifest"],
         &["transport"],
         &["plist_stream"],
         &["lockdown"],

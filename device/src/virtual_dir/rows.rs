@@ -5,18 +5,14 @@ use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::{Fault, FaultKind};
 use devsnap_engine::source::{Faults, Verification};
-use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags};
 
 use super::VirtualBackupDir;
 use super::names::Listed;
 use super::path::Name;
+use crate::manifest::{ManifestDb, Order, RowKind, Within};
 
 /// What an unencrypted database begins with.
 const SQLITE: &[u8] = b"SQLite format 3\0";
-
-/// The longest value that a manifest's row may have, in bytes; real ones have a few kilobytes.
-const VALUE_LEN_MAX: i32 = 16 << 20;
 
 impl VirtualBackupDir<'_> {
     /// Looks whether every file of the manifest is there; what is not goes into `faults`.
@@ -50,18 +46,16 @@ impl VirtualBackupDir<'_> {
         faults: &mut Faults,
         interrupt: &Interrupt,
     ) -> Result<u64, Box<dyn std::error::Error>> {
-        let database = open(manifest)?;
-        let mut statement =
-            database.prepare("SELECT fileID FROM Files WHERE flags = 1 ORDER BY fileID")?;
-        let mut rows = statement.query([])?;
-        let (mut files, mut missing) = (0_u64, 0_u64);
+        let database = ManifestDb::open(manifest, interrupt)?;
+        let mut listing = database.list(Order::FileId, &Within::everything().names_only())?;
+        let mut rows = listing.rows()?;
+        let mut missing = 0_u64;
         let mut shard = (String::new(), Vec::new());
         while let Some(row) = rows.next()? {
-            if files.is_multiple_of(1024) {
-                interrupt.check()?;
+            if row.kind != RowKind::File {
+                continue;
             }
-            let id: String = row.get(0)?;
-            files += 1;
+            let id = row.file_id.to_string();
             let of = id.get(..2).unwrap_or_default();
             if shard.0 != of {
                 shard = (of.to_owned(), self.shard(of)?);
@@ -78,7 +72,14 @@ impl VirtualBackupDir<'_> {
             self.progress.fault(&fault);
             faults.push(fault);
         }
-        Ok(missing)
+        let refused = rows.tally().refused;
+        if refused > 0 {
+            let reason = format!("{refused} rows of the manifest cannot be used");
+            let fault = Fault { path: self.root(), kind: FaultKind::Unreadable, reason };
+            self.progress.fault(&fault);
+            faults.push(fault);
+        }
+        Ok(missing + refused)
     }
 
     fn root(&self) -> TreePath {
@@ -89,31 +90,4 @@ impl VirtualBackupDir<'_> {
         let path = [Name::of(self.udid.as_str()), Name::of(shard)];
         Ok(self.names.list(&path)?.unwrap_or_default())
     }
-}
-
-/// Opens a manifest that anybody may have written, to be read and never changed.
-fn open(path: &Path) -> Result<Connection, Box<dyn std::error::Error>> {
-    let mut uri = "file:".to_owned();
-    for byte in path.to_str().ok_or("the path of a temporary file is no text")?.bytes() {
-        match byte {
-            b'%' | b'?' | b'#' | 0x80.. => uri.push_str(&format!("%{byte:02x}")),
-            _ => uri.push(char::from(byte)),
-        }
-    }
-    // Immutable: real manifests are in WAL mode, and opening one would put files beside it.
-    uri.push_str("?immutable=1");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let database = Connection::open_with_flags(uri, flags)?;
-    database.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_LEN_MAX)?;
-    database.pragma_update(None, "trusted_schema", false)?;
-    // A view or a virtual table under this name would run whatever its writer thought of.
-    let made_by: String = database.query_row(
-        "SELECT sql FROM sqlite_schema WHERE name = 'Files' AND type = 'table'",
-        [],
-        |row| row.get(0),
-    )?;
-    if !made_by.to_ascii_uppercase().starts_with("CREATE TABLE") {
-        return Err("`Files` is no plain table".into());
-    }
-    Ok(database)
 }

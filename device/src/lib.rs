@@ -10,9 +10,9 @@
 //! contents, names or keys.
 //!
 //! [`BackupSet`] recognises the folder that Finder, iTunes, idevicebackup2 or pymobiledevice3 keep
-//! per device; [`plist_guard`] is the only door through which a property list enters; [`Udid`] is a
-//! device's name, safe as a path component. What is said to a device, what is accepted from it,
-//! and how sure we are of each is in `docs/device-protocol.md`.
+//! per device; [`plist_guard`] is the only door through which a property list enters, [`manifest`]
+//! that of a `Manifest.db`; [`Udid`] is a device's name, safe as a path component. What is said to a
+//! device, what is accepted from it, and how sure we are of each is in `docs/device-protocol.md`.
 //!
 //! [`keybag`] is what the password of an encrypted backup opens.
 //!

@@ -164,13 +164,9 @@ impl Spooling {
             .open_manifest(At::start_of(database), set.scratch, set.interrupt)
             .map_err(|e| unusable(Box::new(e)))?;
         let mut keys = FileKeys::wanted(self.ids.iter().flatten().copied().collect());
-        let read = manifest.files(|row| -> Result<(), crate::manifest::BadManifest> {
-            if let Some(wrapped) = row.file.as_ref().and_then(|file| file.encryption_key.as_ref()) {
-                keys.note(&row.file_id.0, wrapped, unlocked.class_keys());
-            }
-            Ok(())
-        });
-        read.map_err(|e| unusable(Box::new(e)))?;
+        unlocked
+            .file_keys(&manifest, |row, key| keys.note(row.file_id.as_bytes(), key))
+            .map_err(|e| unusable(Box::new(e)))?;
         let manifest_key = unlocked.manifest_key().cloned();
         options.known = Some(unlocked);
         self.manifest = Some(manifest);

@@ -18,6 +18,7 @@ mod phone_kill;
 mod phone_table;
 mod phones;
 mod phones_beside;
+mod phones_converted;
 mod power_cut;
 mod program;
 mod recordings;

@@ -13,6 +13,9 @@ pub mod path;
 pub mod previous;
 mod rows;
 
+pub(crate) use answers::described;
+pub(crate) use previous::lain;
+
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;

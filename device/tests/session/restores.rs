@@ -7,6 +7,7 @@ use devsnap_device::restore::{FindingKind, Offer, RestoreChoices, RestoreOutcome
 use devsnap_device::transport::{Usbmuxd, UsbmuxdAddress};
 use devsnap_device::watch::Stage;
 use devsnap_device::{DeviceError, DeviceErrorKind as Kind, DeviceRestore, DeviceRestoreOptions};
+use devsnap_engine::backend::BackendErrorKind;
 use devsnap_engine::progress::Silent;
 use devsnap_engine::snapshot::{Named, Origin};
 use devsnap_simulator::contents::{Contents, Item, Kind as ItemKind, Truth};
@@ -14,6 +15,7 @@ use devsnap_simulator::mobilebackup2::RestoreReport;
 use devsnap_simulator::phone::{
     Cut, CutAt, Faults, LockdownValue, OddRestore, Passcode, Stage as At,
 };
+use devsnap_testkit::{Call, Effect, FaultBackend, MemoryBackend, TestRepository, When};
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -64,6 +66,16 @@ fn connect(table: &Table, how: &How) -> Result<DeviceRestore, DeviceError> {
 
 /// Restores a snapshot, if nothing that is found before stands in the way.
 fn restore(table: &Table, named: &Named, how: &How) -> Result<RestoreOutcome, DeviceError> {
+    restore_after(table, named, how, &|| ())
+}
+
+/// As [`restore`]; `before` is called when nothing stands in the way, before the phone is asked.
+fn restore_after(
+    table: &Table,
+    named: &Named,
+    how: &How,
+    before: &dyn Fn(),
+) -> Result<RestoreOutcome, DeviceError> {
     let device = connect(table, how)?;
     let repository = table.repository.open().unwrap();
     let view = repository.view(&named.snapshot);
@@ -72,6 +84,7 @@ fn restore(table: &Table, named: &Named, how: &How) -> Result<RestoreOutcome, De
     if let Some(refusal) = device.preflight(&offer).refusal() {
         return Err(refusal);
     }
+    before();
     device.run(&RestoreRun {
         reader: &view,
         offer: &offer,
@@ -308,6 +321,59 @@ fn well_again(table: &Table, kept: &Named) {
         std::thread::sleep(Duration::from_millis(100));
     }
     panic!("it stays busy");
+}
+
+/// A table over a storage that fails when it is told to.
+fn over_faults(seed: u64) -> (Table, Arc<FaultBackend>) {
+    let backend = Arc::new(FaultBackend::new(Arc::new(MemoryBackend::new()), seed));
+    let mut table = Table::faulty(seed, Faults::default());
+    table.repository = TestRepository::over(backend.clone());
+    (table, backend)
+}
+
+fn is_down(backend: &FaultBackend) {
+    backend.fail(Call::Get, When::From(1), Effect::Refused(BackendErrorKind::Unreachable));
+}
+
+#[test]
+fn a_storage_that_does_not_answer_for_a_while_is_waited_for_and_that_is_said_once() {
+    let (table, backend) = over_faults(71);
+    let (kept, truth) = days(&table, 2).remove(0);
+    let met = backend.faults_met();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while backend.faults_met() < met + 3 && !table.interrupt.is_raised() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            backend.heal();
+        });
+        let restored = restore_after(&table, &kept, &How::default(), &|| is_down(&backend));
+        // Should it have failed, the other need not wait.
+        if restored.is_err() {
+            table.interrupt.raise();
+        }
+        restored.unwrap();
+    });
+    let report = report(&table);
+    assert_eq!((report.same, report.error), (report.asked, None));
+    holds(&table, &truth);
+    let warnings = table.seen.warnings.lock().unwrap();
+    let said = warnings.iter().filter(|warning| warning.contains("does not answer"));
+    assert_eq!(said.count(), 1, "{warnings:?}");
+}
+
+#[test]
+fn a_storage_that_stays_away_ends_the_restore_when_patience_does() {
+    let (table, backend) = over_faults(72);
+    let kept = days(&table, 1).remove(0).0;
+    let how = How { storage_patience: Duration::from_millis(200), ..How::default() };
+    let failed = restore_after(&table, &kept, &how, &|| is_down(&backend)).unwrap_err();
+    assert_eq!(failed.kind(), Kind::StorageFailed, "{failed}");
+    let of_engine = std::error::Error::source(&failed).unwrap().to_string();
+    assert!(of_engine.contains("cannot be reached"), "{of_engine}");
+    assert!(report(&table).error.is_some(), "the phone is not told that all is well");
+    backend.heal();
+    restore(&table, &kept, &How::default()).unwrap();
 }
 
 #[test]

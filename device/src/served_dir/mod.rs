@@ -8,6 +8,7 @@ mod patient;
 
 use std::io::{self, Read};
 
+use devsnap_engine::error::Error as EngineError;
 use devsnap_engine::node::{Content, NodeKind};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::Progress;
@@ -199,7 +200,11 @@ impl<'r> ServedDir<'r> {
         }
         self.failure.get_or_insert_with(|| {
             let sentence = format!("{} could not be read", path.escape_debug());
-            DeviceError::new(DeviceErrorKind::StorageFailed, sentence).because(error)
+            let failure = DeviceError::new(DeviceErrorKind::StorageFailed, sentence);
+            match error.downcast::<EngineError>() {
+                Ok(engine) => failure.because(engine),
+                Err(other) => failure.because(other),
+            }
         });
     }
 

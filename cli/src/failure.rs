@@ -97,13 +97,6 @@ impl Failure {
         self
     }
 
-    /// Adds what to do, unless that is said already.
-    #[must_use]
-    pub fn hint_unless_said(mut self, advice: &str) -> Self {
-        self.advice.get_or_insert_with(|| advice.to_owned());
-        self
-    }
-
     /// Adds what a device had sent before, if it had.
     #[must_use]
     pub fn after(mut self, received: Received) -> Self {

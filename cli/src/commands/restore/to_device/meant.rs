@@ -53,7 +53,7 @@ impl Meant {
                 }
                 Err(refused) => {
                     let shown = device.shown();
-                    return Err(refused.hint_unless_said(&format!(
+                    return Err(refused.hint(format!(
                         "without a name before it only snapshots of {shown} are looked at; another \
                          device's is named DEVICE@{}, or by its id, with --other-device",
                         self.text

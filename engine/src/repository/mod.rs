@@ -15,6 +15,7 @@ mod meta_cache;
 mod notes;
 mod own_pages;
 mod read;
+mod read_ahead;
 mod removal;
 mod running;
 mod scratch;

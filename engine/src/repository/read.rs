@@ -1,5 +1,6 @@
 //! Reading what is stored: locate ▸ get ▸ open ▸ verify. No byte leaves this file unverified but
 //! from [`read_blocks`](Repository::read_blocks), whose caller compares ids itself.
+use super::read_ahead::ReadAhead;
 use super::{Repository, meta_cache::MetaCache};
 use crate::backend::ObjectKey;
 use crate::error::{Error, ErrorKind, Result};
@@ -221,6 +222,14 @@ impl Repository {
         }
     }
 
+    /// A content blob from a block that was fetched ahead, verified; `None` when it must be read on
+    /// demand, for whatever reason.
+    pub(super) fn read_fetched(&self, ahead: &ReadAhead, id: &BlobId) -> Option<Bytes> {
+        let at = self.index().locate(id).ok()??;
+        let block = ahead.take(&at)?;
+        self.blob_in(PackKind::Data, id, &at, &block).ok()
+    }
+
     fn read_at(&self, kind: PackKind, id: &BlobId, at: &BlobLocation) -> Result<Bytes> {
         let block_id = (at.pack, at.ordinal);
         let block = match self.caches().blocks.get(&block_id) {
@@ -232,6 +241,17 @@ impl Repository {
                 block
             }
         };
+        self.blob_in(kind, id, at, &block)
+    }
+
+    /// The blob that an opened block should hold at this place, verified.
+    fn blob_in(
+        &self,
+        kind: PackKind,
+        id: &BlobId,
+        at: &BlobLocation,
+        block: &Bytes,
+    ) -> Result<Bytes> {
         let end = at.offset as usize + at.len as usize;
         if end > block.len() {
             return Err(Error::new(ErrorKind::Damaged, format!("reading blob {}", id.short()))

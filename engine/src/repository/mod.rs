@@ -21,6 +21,7 @@ mod running;
 mod scratch;
 mod session;
 mod snapshots;
+mod staging;
 mod unlock;
 mod view;
 
@@ -52,6 +53,7 @@ pub(crate) use level::SEGMENT_BLOBS;
 pub use notes::{Note, Notes};
 pub use session::{OpenSession, Session, SessionMarks, now_secs};
 pub use snapshots::Snapshots;
+pub use staging::{NeededPack, StagePolicy, Staged};
 pub use view::SnapshotView;
 
 /// How a repository is made.

@@ -14,6 +14,8 @@
 //! device's name, safe as a path component. What is said to a device, what is accepted from it,
 //! and how sure we are of each is in `docs/device-protocol.md`.
 //!
+//! [`keybag`] is what the password of an encrypted backup opens.
+//!
 //! Everything read here is hostile: it comes from a device, or from a folder anybody may have
 //! written. Lengths are capped before memory is taken, and no link inside a set is followed.
 #![deny(missing_docs)]
@@ -21,6 +23,7 @@
 pub mod backup_set;
 pub mod devicelink;
 pub mod error;
+pub mod keybag;
 pub mod lockdown;
 pub mod mobilebackup2;
 pub mod plist_guard;

@@ -16,6 +16,7 @@ mod conversation;
 mod device;
 mod edits;
 mod fixed;
+mod keybag;
 mod list;
 mod marks;
 mod memory;
@@ -36,6 +37,7 @@ pub use conversation::{
 };
 pub use device::{backup_set, plist, udid};
 pub use edits::edits;
+pub use keybag::keybag;
 pub use list::list;
 pub use marks::{session_mark, session_marks, stored_pack, sweep_mark};
 pub use note::note;
@@ -75,6 +77,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "edits", run: edits, seeds: edits::seeds },
     Target { name: "file_stream", run: file_stream, seeds: conversation::file_stream_seeds },
     Target { name: "holes", run: holes, seeds: records::holes_seeds },
+    Target { name: "keybag", run: keybag, seeds: keybag::keybag_seeds },
     Target { name: "list", run: list, seeds: list::seeds },
     Target { name: "location", run: location, seeds: typed::location_seeds },
     Target { name: "node", run: node, seeds: records::node_seeds },

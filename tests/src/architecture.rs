@@ -55,6 +55,7 @@ const DEVICE: House = House {
     folder: "device/src",
     floors: &[
         &["error", "udid", "plist_guard", "watch"],
+        &["keybag"],
         &["backup_set"],
         &["transport"],
         &["plist_stream"],

@@ -2,6 +2,7 @@
 //! of the engine, and nothing else.
 //!
 //! `docs/cli.md` describes the same, and `tests/reference.rs` holds the two against each other.
+mod backup_password;
 mod device;
 mod keeping;
 mod keys;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use backup_password::{BackupPasswordArgs, NewBackupPasswordArgs};
 pub use device::{
     DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, RestoreDeviceArgs,
     SnapshotDeviceArgs,

@@ -25,9 +25,9 @@ mod snapshots;
 mod stats;
 mod version;
 
-use crate::args::{Command, DeviceCommand, Global};
+use crate::args::{BackupPasswordArgs, Command, DeviceCommand, Global, NewBackupPasswordArgs};
 use crate::failure::{ExitCode, Failure};
-use crate::password::{Secret, Sources};
+use crate::password::{BackupSources, Password, Places, Secret, Sources};
 use crate::report::Report;
 use crate::settings::{HomeFolders, Settings};
 use crate::terminal::AtTerminal;
@@ -166,11 +166,38 @@ impl<'a> Session<'a> {
         Ok(repository.into_iter().chain(cache).collect())
     }
 
-    /// Asks the places where a secret may be, in their order.
-    fn with_sources<T>(&self, ask: impl FnOnce(&Sources<'_>) -> T) -> T {
+    /// What is around this process, where passwords may be.
+    fn with_places<T>(&self, ask: impl FnOnce(Places<'_>) -> T) -> T {
         let person = AtTerminal { report: self.report, interrupt: self.interrupt };
         let variable = |name: &str| std::env::var_os(name);
-        ask(&Sources { global: self.global, variable: &variable, person: &person })
+        ask(Places { variable: &variable, person: &person })
+    }
+
+    /// Asks the places where the repository's secret may be, in their order.
+    fn with_sources<T>(&self, ask: impl FnOnce(&Sources<'_>) -> T) -> T {
+        self.with_places(|places| ask(&Sources { global: self.global, places }))
+    }
+
+    /// The backup password, when flags or environment name one. Nobody is asked, so any command may
+    /// call it that can do without.
+    #[allow(dead_code, reason = "the commands that need it follow")]
+    fn backup_password_if_given(
+        &self,
+        flags: &BackupPasswordArgs,
+    ) -> Result<Option<Password>, Failure> {
+        self.with_places(|places| BackupSources { places }.if_given(flags))
+    }
+
+    /// The backup password; asked for when it is not given.
+    #[allow(dead_code, reason = "the commands that need it follow")]
+    fn backup_password(&self, flags: &BackupPasswordArgs) -> Result<Password, Failure> {
+        self.with_places(|places| BackupSources { places }.existing(flags))
+    }
+
+    /// A new backup password; asked for twice when it is not given.
+    #[allow(dead_code, reason = "the commands that need it follow")]
+    fn new_backup_password(&self, flags: &NewBackupPasswordArgs) -> Result<Password, Failure> {
+        self.with_places(|places| BackupSources { places }.fresh(flags))
     }
 
     /// Opens the repository; asks for the password only once the place is known to be there.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub use backup_password::{BackupPasswordArgs, NewBackupPasswordArgs};
 pub use device::{
     ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, RecordArgs,
-    SnapshotDeviceArgs,
+    RestoreDeviceArgs, SnapshotDeviceArgs,
 };
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
 pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs, WriterCommand};
@@ -148,10 +148,15 @@ pub enum Command {
     #[command(after_help = "Marks: + added, - removed, M content changed, T became another kind, \
         A only attributes changed.\n\nExample:\n  devsnap diff latest~1 latest")]
     Diff(DiffArgs),
-    /// Bring a snapshot, or a part of it, back into a folder
-    #[command(after_help = "Examples:\n  devsnap restore latest --target /tmp/back\n  \
+    /// Bring a snapshot, or a part of it, back into a folder, or a whole one onto a device
+    #[command(
+        after_help = "Onto a device `latest`, `latest~2`, dates and tags mean that device's own \
+        snapshots.\n\nExamples:\n  devsnap restore latest --target /tmp/back\n  \
         devsnap restore 2026-11-01:/Pictures --target ~/Pictures --overwrite never\n  \
-        devsnap restore latest --target /tmp/back --include '*.jpg'")]
+        devsnap restore latest --target /tmp/back --include '*.jpg'\n  \
+        devsnap restore latest --device \"Anna's iPhone\" --dry-run\n  \
+        devsnap restore \"Anna's iPhone@latest\" --device \"Anna's new iPhone\" --other-device --replace"
+    )]
     Restore(RestoreArgs),
     /// Write one file of a snapshot to standard output
     #[command(after_help = "Example:\n  devsnap dump latest notes/todo.txt > todo.txt")]
@@ -318,19 +323,23 @@ pub struct RestoreArgs {
     pub what: OsString,
     /// The folder to bring it back to; made when missing
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub target: PathBuf,
+    #[arg(required_unless_present = "device", conflicts_with = "device")]
+    pub target: Option<PathBuf>,
     /// Only what matches, with all below it; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", conflicts_with = "device")]
     pub include: Vec<String>,
     /// What to do with files that are there already
-    #[arg(long, value_name = "WHEN", default_value = "if-changed")]
+    #[arg(long, value_name = "WHEN", default_value = "if-changed", conflicts_with = "device")]
     pub overwrite: OverwriteArg,
     /// Remove from the folder what the snapshot does not have
-    #[arg(long)]
+    #[arg(long, conflicts_with = "device")]
     pub delete: bool,
-    /// Compare and count, write nothing
+    /// Compare and count, write nothing; of a device: look whether it can take the snapshot
     #[arg(long)]
     pub dry_run: bool,
+    /// How a device is restored onto.
+    #[command(flatten)]
+    pub phone: RestoreDeviceArgs,
 }
 
 /// When a file that is there is written over.

@@ -15,6 +15,7 @@ mod keys;
 mod kill;
 mod phone_faults;
 mod phone_kill;
+mod phone_restores;
 mod phone_table;
 mod phones;
 mod phones_beside;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 pub use backup_password::{BackupPasswordArgs, NewBackupPasswordArgs};
 pub use device::{
-    ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, RecordArgs,
+    ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs,
     RestoreDeviceArgs, SnapshotDeviceArgs,
 };
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};

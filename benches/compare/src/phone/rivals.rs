@@ -99,7 +99,9 @@ pub(crate) fn days(rival: Rival, args: &Args, work: &Path) -> Result<Vec<Backup>
     let desk = Desk { args, home, address: serving.address.clone() };
     desk.prepare(rival)?;
     let mut backups = Vec::new();
-    for day in 0..args.days {
+    // Who keeps nothing has no second day.
+    let count = if rival == Rival::Nobody { 1 } else { args.days };
+    for day in 0..count {
         if day > 0 {
             table::day(args, &state, day)?;
         }

@@ -10,9 +10,9 @@
 //! contents, names or keys.
 //!
 //! [`BackupSet`] recognises the folder that Finder, iTunes, idevicebackup2 or pymobiledevice3 keep
-//! per device; [`plist_guard`] is the only door through which a property list enters; [`Udid`] is a
-//! device's name, safe as a path component. What is said to a device, what is accepted from it,
-//! and how sure we are of each is in `docs/device-protocol.md`.
+//! per device; [`plist_guard`] is the only door through which a property list enters, [`manifest`]
+//! that of a `Manifest.db`; [`Udid`] is a device's name, safe as a path component. What is said to a
+//! device, what is accepted from it, and how sure we are of each is in `docs/device-protocol.md`.
 //!
 //! [`keybag`] is what the password of an encrypted backup opens.
 //!
@@ -21,10 +21,12 @@
 #![deny(missing_docs)]
 
 pub mod backup_set;
+pub mod conversion;
 pub mod devicelink;
 pub mod error;
 pub mod keybag;
 pub mod lockdown;
+pub mod manifest;
 pub mod mobilebackup2;
 pub mod plist_guard;
 pub mod plist_stream;
@@ -34,6 +36,7 @@ pub mod served_dir;
 pub mod services;
 mod session;
 pub mod source;
+pub mod stored_set;
 pub mod transport;
 pub mod udid;
 pub mod virtual_dir;
@@ -43,5 +46,6 @@ pub use backup_set::{BackupSet, Oddity, SnapshotState};
 pub use error::{DeviceError, DeviceErrorKind, Result};
 pub use recording::Recorder;
 pub use restore::{DeviceRestore, DeviceRestoreOptions};
-pub use source::{BackupOutcome, DeviceOptions, DeviceSource};
+pub use source::{BackupOutcome, ConversionOptions, DeviceOptions, DeviceSource};
 pub use udid::Udid;
+pub use virtual_dir::Converted;

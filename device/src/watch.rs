@@ -24,6 +24,8 @@ pub enum Stage {
     Sending,
     /// All has arrived; the device puts the new set in the old one's place.
     Moving,
+    /// Encrypted files, which waited for their keys, are stored as plaintext.
+    Converting,
     /// The last bytes are made safe, and the device looks at what it has handed over; in a restore it
     /// puts everything in its place and restarts.
     Finishing,
@@ -42,6 +44,7 @@ impl Stage {
             Stage::Receiving => "receiving",
             Stage::Sending => "sending",
             Stage::Moving => "moving",
+            Stage::Converting => "converting",
             Stage::Finishing => "finishing",
         }
     }

@@ -18,6 +18,7 @@ mod edits;
 mod fixed;
 mod keybag;
 mod list;
+mod manifest;
 mod marks;
 mod memory;
 mod note;
@@ -39,6 +40,7 @@ pub use device::{backup_set, plist, udid};
 pub use edits::edits;
 pub use keybag::keybag;
 pub use list::list;
+pub use manifest::{manifest_rows, mbfile};
 pub use marks::{session_mark, session_marks, stored_pack, sweep_mark};
 pub use note::note;
 pub use pack::{block, pack_footer, pack_header, pack_list, pack_trailer};
@@ -80,6 +82,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "keybag", run: keybag, seeds: keybag::keybag_seeds },
     Target { name: "list", run: list, seeds: list::seeds },
     Target { name: "location", run: location, seeds: typed::location_seeds },
+    Target { name: "manifest_rows", run: manifest_rows, seeds: manifest::manifest_rows_seeds },
+    Target { name: "mbfile", run: mbfile, seeds: manifest::mbfile_seeds },
     Target { name: "node", run: node, seeds: records::node_seeds },
     Target { name: "note", run: note, seeds: note::seeds },
     Target { name: "object", run: object, seeds: seal::object_seeds },

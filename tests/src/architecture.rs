@@ -56,7 +56,8 @@ const DEVICE: House = House {
     floors: &[
         &["error", "udid", "plist_guard", "watch"],
         &["keybag"],
-        &["backup_set"],
+        &["backup_set", "manifest"],
+        &["conversion"],
         &["transport"],
         &["plist_stream"],
         &["lockdown"],
@@ -66,7 +67,7 @@ const DEVICE: House = House {
         &["served_dir"],
         &["mobilebackup2"],
         &["session"],
-        &["source", "restore"],
+        &["source", "restore", "stored_set"],
     ],
     outside: &[],
     doors: &["lib"],

@@ -3,6 +3,7 @@ mod annotate;
 mod cache;
 mod check;
 mod completions;
+mod convert;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
@@ -81,6 +82,7 @@ fn run_as_asked(command: &Command, session: &Session<'_>) -> Result<ExitCode, Fa
         Command::Dump(args) => dump::run(session, args),
         Command::Forget(args) => forget::run(session, args),
         Command::Check(args) => check::run(session, args),
+        Command::Convert(args) => convert::run(session, args),
         Command::Tag(args) => annotate::tag(session, args),
         Command::Describe(args) => annotate::describe(session, args),
         Command::Prune(args) => prune::run(session, args),
@@ -109,6 +111,7 @@ fn beyond_a_writer_key(command: &Command) -> Option<&'static str> {
         }
         Command::Dump(_) => Some("reading a file"),
         Command::Check(_) => Some("checking"),
+        Command::Convert(_) => Some("converting"),
         Command::Forget(_) => Some("forgetting"),
         Command::Prune(_) => Some("pruning"),
         Command::Tag(_) | Command::Describe(_) => Some("saying something of a snapshot"),

@@ -113,7 +113,7 @@ pub enum UnlockError {
 ///
 /// Without the password it tells nothing; yet it is what a guesser needs, so `Debug` shows only
 /// how much is in it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Keybag {
     /// The first derivation, since iOS 10.2.
     first: Option<Derivation>,
@@ -122,14 +122,14 @@ pub struct Keybag {
 }
 
 /// One run of PBKDF2.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Derivation {
     salt: Vec<u8>,
     rounds: u32,
 }
 
 /// The entry of one protection class.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Class {
     number: u32,
     wrapped_by: u32,

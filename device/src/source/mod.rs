@@ -8,6 +8,7 @@
 //! A session is kept only when the device said that the set is finished, everything it had sent
 //! was durable before it heard "yes", its last word was that all is well, and it did nothing that
 //! no device does. Otherwise the run fails, and the next one shows the device its last snapshot.
+mod converting;
 mod verdict;
 
 use std::sync::Arc;
@@ -34,8 +35,9 @@ use crate::session::{DETACHED_WAIT, Meeting, Met};
 use crate::transport::{Transport, Wait};
 use crate::udid::Udid;
 use crate::virtual_dir::previous::{NoPrevious, Previous};
-use crate::virtual_dir::{DirOptions, VirtualBackupDir};
+use crate::virtual_dir::{Converted, DirOptions, VirtualBackupDir};
 use crate::watch::{DeviceWatch, Stage};
+pub use converting::ConversionOptions;
 use verdict::{is_lost, must_be_kept};
 
 /// How a device is backed up.
@@ -47,6 +49,8 @@ pub struct DeviceOptions {
     pub full: bool,
     /// The snapshot the device shall continue, when not the newest that will do.
     pub parent: Option<SnapshotId>,
+    /// The files of an encrypted device become plaintext where they can be encrypted again.
+    pub conversion: Option<ConversionOptions>,
     /// How much room the device is told there is, in bytes.
     pub free_bytes: u64,
     /// When the session takes place: what it brings is dated so.
@@ -69,6 +73,7 @@ impl DeviceOptions {
             records,
             full: false,
             parent: None,
+            conversion: None,
             free_bytes,
             now,
             pairing: PairingPatience::default(),
@@ -95,6 +100,8 @@ pub struct BackupOutcome {
     /// Files that the device could not send, by its own word. It leaves them out of its manifest
     /// or has sent them again.
     pub not_sent: u64,
+    /// How the files of an encrypted device were stored, if they were to become plaintext.
+    pub converted: Option<Converted>,
 }
 
 /// A device that trusts this computer, to be backed up once.
@@ -201,6 +208,7 @@ impl DeviceSource {
         };
         self.watch.stage(Stage::Connecting);
         let mut open = Open::new(&self.device, &signals, &self.watch, &mut wait)?;
+        let conversion = self.conversion(previous.as_ref().filter(|_| is_shown), run)?;
         let mut dir = VirtualBackupDir::new(DirOptions {
             udid: self.info.udid.clone(),
             previous: previous.as_ref(),
@@ -209,6 +217,8 @@ impl DeviceSource {
             scratch: run.scratch,
             progress: run.progress,
             now: self.options.now,
+            conversion,
+            interrupt: run.interrupt,
         });
         let request = BackupRequest {
             target: self.info.udid_on_the_wire.clone(),
@@ -287,7 +297,7 @@ impl DeviceSource {
             }
         }
         let mut faults = Faults::default();
-        let verification = dir.verify(&mut faults, run.interrupt);
+        let verification = dir.verify(&mut faults);
         if !answered {
             let path = TreePath::from_slashed(self.info.udid.as_str().as_bytes());
             let path = path.unwrap_or_default();
@@ -305,6 +315,7 @@ impl DeviceSource {
             answered,
             received: dir.received(),
             not_sent: dir.files_failed(),
+            converted: dir.converted().cloned(),
         });
         Ok(Delivery { edits, faults })
     }

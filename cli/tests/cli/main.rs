@@ -19,6 +19,7 @@ mod phone_restores;
 mod phone_table;
 mod phones;
 mod phones_beside;
+mod phones_converted;
 mod power_cut;
 mod program;
 mod recordings;

@@ -71,7 +71,7 @@ impl Spooling {
     /// Begins a file, if it is one that waits.
     pub(super) fn begin(&self, path: &BackupPath, device_path: &[u8]) -> Option<Growing> {
         let waits = match path.shape() {
-            Shape::NamedFile => path.is_file("Manifest.db"),
+            Shape::NamedFile => path.names().last() == Some(&Name::of("Manifest.db")),
             Shape::Blob => self.options.converts_media || !is_media(device_path),
             Shape::Folder => false,
         };

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub use backup_password::{BackupPasswordArgs, NewBackupPasswordArgs};
 pub use device::{
     ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs,
-    RestoreDeviceArgs, SnapshotDeviceArgs,
+    RestoreDeviceArgs, SnapshotDeviceArgs, StageArg,
 };
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
 pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs, WriterCommand};

@@ -2,6 +2,7 @@
 //! of the engine, and nothing else.
 //!
 //! `docs/cli.md` describes the same, and `tests/reference.rs` holds the two against each other.
+mod backup_password;
 mod device;
 mod keeping;
 mod keys;
@@ -10,9 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use backup_password::{BackupPasswordArgs, NewBackupPasswordArgs};
 pub use device::{
-    DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, RecordArgs,
-    SnapshotDeviceArgs,
+    ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs,
+    RestoreDeviceArgs, SnapshotDeviceArgs,
 };
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
 pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs, WriterCommand};
@@ -146,10 +148,15 @@ pub enum Command {
     #[command(after_help = "Marks: + added, - removed, M content changed, T became another kind, \
         A only attributes changed.\n\nExample:\n  devsnap diff latest~1 latest")]
     Diff(DiffArgs),
-    /// Bring a snapshot, or a part of it, back into a folder
-    #[command(after_help = "Examples:\n  devsnap restore latest --target /tmp/back\n  \
+    /// Bring a snapshot, or a part of it, back into a folder, or a whole one onto a device
+    #[command(
+        after_help = "Onto a device `latest`, `latest~2`, dates and tags mean that device's own \
+        snapshots.\n\nExamples:\n  devsnap restore latest --target /tmp/back\n  \
         devsnap restore 2026-11-01:/Pictures --target ~/Pictures --overwrite never\n  \
-        devsnap restore latest --target /tmp/back --include '*.jpg'")]
+        devsnap restore latest --target /tmp/back --include '*.jpg'\n  \
+        devsnap restore latest --device \"Anna's iPhone\" --dry-run\n  \
+        devsnap restore \"Anna's iPhone@latest\" --device \"Anna's new iPhone\" --other-device --replace"
+    )]
     Restore(RestoreArgs),
     /// Write one file of a snapshot to standard output
     #[command(after_help = "Example:\n  devsnap dump latest notes/todo.txt > todo.txt")]
@@ -161,6 +168,13 @@ pub enum Command {
         devsnap forget --keep-within 1y --keep-yearly all\n  \
         devsnap forget 9c1e44d0")]
     Forget(ForgetArgs),
+    /// Store snapshots of encrypted devices as plaintext, so that they deduplicate
+    #[command(after_help = "What a device encrypts with a backup password is never like what it \
+        sent before. With that\npassword the repository keeps the plaintext instead, under its \
+        own encryption, and gives the\ndevice's bytes back to the last one. `devsnap snapshot \
+        --backup-password-file` does it at once.\n\nExample:\n  \
+        devsnap convert latest latest~1 --backup-password-file ~/.anna-backup")]
+    Convert(ConvertArgs),
     /// Check that the repository holds together
     #[command(after_help = "Example:\n  devsnap check --read-data=5")]
     Check(CheckArgs),
@@ -219,7 +233,8 @@ pub struct SnapshotArgs {
     /// The folder [default: the device that is attached]
     #[arg(value_name = "PATH", value_hint = ValueHint::DirPath)]
     #[arg(conflicts_with_all = [
-        "device", "all", "full", "parent", "wait", "max_size", "ignore_space", "record"
+        "device", "all", "full", "parent", "wait", "max_size", "ignore_space", "record",
+        "spool_limit"
     ])]
     pub path: Option<PathBuf>,
     /// Give the snapshot this word to find it by; may be repeated
@@ -308,19 +323,23 @@ pub struct RestoreArgs {
     pub what: OsString,
     /// The folder to bring it back to; made when missing
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub target: PathBuf,
+    #[arg(required_unless_present = "device", conflicts_with = "device")]
+    pub target: Option<PathBuf>,
     /// Only what matches, with all below it; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", conflicts_with = "device")]
     pub include: Vec<String>,
     /// What to do with files that are there already
-    #[arg(long, value_name = "WHEN", default_value = "if-changed")]
+    #[arg(long, value_name = "WHEN", default_value = "if-changed", conflicts_with = "device")]
     pub overwrite: OverwriteArg,
     /// Remove from the folder what the snapshot does not have
-    #[arg(long)]
+    #[arg(long, conflicts_with = "device")]
     pub delete: bool,
-    /// Compare and count, write nothing
+    /// Compare and count, write nothing; of a device: look whether it can take the snapshot
     #[arg(long)]
     pub dry_run: bool,
+    /// How a device is restored onto.
+    #[command(flatten)]
+    pub phone: RestoreDeviceArgs,
 }
 
 /// When a file that is there is written over.

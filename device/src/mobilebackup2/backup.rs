@@ -125,7 +125,8 @@ pub fn run(
     Ok(talk.ended(LastWord::Left))
 }
 
-fn last_word(response: &Dictionary) -> LastWord {
+/// How a response ends a conversation.
+pub(super) fn last_word(response: &Dictionary) -> LastWord {
     let description = response.get("ErrorDescription").and_then(Value::as_string);
     // A last word without a code is no success.
     let code = response_code(response).unwrap_or(-1);
@@ -220,6 +221,10 @@ impl Talk<'_> {
         }
         match status_of_set.map(|set| set.state) {
             Some(SnapshotState::Finished) => {
+                if dir.has_waiting() {
+                    self.stage(Stage::Converting);
+                    dir.convert();
+                }
                 self.stage(Stage::Finishing);
                 let flushed = dir.flush();
                 self.so_far.finished = flushed.code == StatusCode::Ok;

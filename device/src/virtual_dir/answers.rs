@@ -160,6 +160,9 @@ impl VirtualBackupDir<'_> {
 
     /// Makes all that came durable; the answer to the message that asked for it.
     pub fn flush(&mut self) -> Status {
+        if self.has_failed() {
+            return Status::failed(self.failure_code());
+        }
         match self.contents.flush() {
             Ok(()) => Status::done(),
             Err(error) => {
@@ -210,7 +213,7 @@ impl VirtualBackupDir<'_> {
 }
 
 /// One line of a listing, in the device's words.
-fn described(is: Lain) -> Dictionary {
+pub(crate) fn described(is: Lain) -> Dictionary {
     let (word, size_bytes, mtime) = match is {
         Lain::Folder { mtime } => ("DLFileTypeDirectory", 0, mtime),
         Lain::File { size_bytes, mtime } => ("DLFileTypeRegular", size_bytes, mtime),

@@ -1,36 +1,36 @@
 //! Whether every file that the manifest names is there.
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
 
-use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::{Fault, FaultKind};
 use devsnap_engine::source::{Faults, Verification};
-use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags};
 
 use super::VirtualBackupDir;
 use super::names::Listed;
 use super::path::Name;
+use super::previous::At;
+use super::spooling::Spooling;
+use crate::manifest::{ManifestDb, Order, RowKind, Within};
 
 /// What an unencrypted database begins with.
 const SQLITE: &[u8] = b"SQLite format 3\0";
-
-/// The longest value that a manifest's row may have, in bytes; real ones have a few kilobytes.
-const VALUE_LEN_MAX: i32 = 16 << 20;
 
 impl VirtualBackupDir<'_> {
     /// Looks whether every file of the manifest is there; what is not goes into `faults`.
     ///
     /// This never throws a session away: what is there is kept, and said to be incomplete.
-    pub fn verify(&self, faults: &mut Faults, interrupt: &Interrupt) -> Verification {
-        let Some(manifest) = self.own_file("Manifest.db") else { return Verification::Names };
-        let mut first = [0; SQLITE.len()];
-        let read =
-            std::io::Read::read_exact(&mut super::At::start_of(manifest.as_file()), &mut first);
-        if read.is_err() || first != SQLITE {
-            return Verification::Names;
-        }
-        match self.compare(manifest.path(), faults, interrupt) {
+    pub fn verify(&self, faults: &mut Faults) -> Verification {
+        let compared = match self.spooling.as_ref().and_then(Spooling::manifest) {
+            Some(decrypted) => self.compare(decrypted, faults),
+            None => match self.own_file("Manifest.db").filter(|file| is_plain(file.as_file())) {
+                None => return Verification::Names,
+                Some(file) => ManifestDb::open(file.path(), self.interrupt)
+                    .map_err(Into::into)
+                    .and_then(|manifest| self.compare(&manifest, faults)),
+            },
+        };
+        match compared {
             Ok(0) => Verification::Rows,
             Ok(_) => Verification::Incomplete,
             Err(_) => {
@@ -46,22 +46,18 @@ impl VirtualBackupDir<'_> {
     /// one shard's listing is in memory at a time.
     fn compare(
         &self,
-        manifest: &Path,
+        manifest: &ManifestDb,
         faults: &mut Faults,
-        interrupt: &Interrupt,
     ) -> Result<u64, Box<dyn std::error::Error>> {
-        let database = open(manifest)?;
-        let mut statement =
-            database.prepare("SELECT fileID FROM Files WHERE flags = 1 ORDER BY fileID")?;
-        let mut rows = statement.query([])?;
-        let (mut files, mut missing) = (0_u64, 0_u64);
+        let mut listing = manifest.list(Order::FileId, &Within::everything().names_only())?;
+        let mut rows = listing.rows()?;
+        let mut missing = 0_u64;
         let mut shard = (String::new(), Vec::new());
         while let Some(row) = rows.next()? {
-            if files.is_multiple_of(1024) {
-                interrupt.check()?;
+            if row.kind != RowKind::File {
+                continue;
             }
-            let id: String = row.get(0)?;
-            files += 1;
+            let id = row.file_id.to_string();
             let of = id.get(..2).unwrap_or_default();
             if shard.0 != of {
                 shard = (of.to_owned(), self.shard(of)?);
@@ -78,7 +74,14 @@ impl VirtualBackupDir<'_> {
             self.progress.fault(&fault);
             faults.push(fault);
         }
-        Ok(missing)
+        let refused = rows.tally().refused;
+        if refused > 0 {
+            let reason = format!("{refused} rows of the manifest cannot be used");
+            let fault = Fault { path: self.root(), kind: FaultKind::Unreadable, reason };
+            self.progress.fault(&fault);
+            faults.push(fault);
+        }
+        Ok(missing + refused)
     }
 
     fn root(&self) -> TreePath {
@@ -91,29 +94,8 @@ impl VirtualBackupDir<'_> {
     }
 }
 
-/// Opens a manifest that anybody may have written, to be read and never changed.
-fn open(path: &Path) -> Result<Connection, Box<dyn std::error::Error>> {
-    let mut uri = "file:".to_owned();
-    for byte in path.to_str().ok_or("the path of a temporary file is no text")?.bytes() {
-        match byte {
-            b'%' | b'?' | b'#' | 0x80.. => uri.push_str(&format!("%{byte:02x}")),
-            _ => uri.push(char::from(byte)),
-        }
-    }
-    // Immutable: real manifests are in WAL mode, and opening one would put files beside it.
-    uri.push_str("?immutable=1");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let database = Connection::open_with_flags(uri, flags)?;
-    database.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_LEN_MAX)?;
-    database.pragma_update(None, "trusted_schema", false)?;
-    // A view or a virtual table under this name would run whatever its writer thought of.
-    let made_by: String = database.query_row(
-        "SELECT sql FROM sqlite_schema WHERE name = 'Files' AND type = 'table'",
-        [],
-        |row| row.get(0),
-    )?;
-    if !made_by.to_ascii_uppercase().starts_with("CREATE TABLE") {
-        return Err("`Files` is no plain table".into());
-    }
-    Ok(database)
+/// Whether a manifest is a database as it is.
+fn is_plain(manifest: &File) -> bool {
+    let mut first = [0; SQLITE.len()];
+    At::start_of(manifest).read_exact(&mut first).is_ok() && first == SQLITE
 }

@@ -1,6 +1,6 @@
-//! `devsnap restore`: a snapshot, or a part of it, back into a folder.
-use super::{Session, paths};
+//! `devsnap restore --target`: a snapshot, or a part of it, back into a folder.
 use crate::args::{OverwriteArg, RestoreArgs};
+use crate::commands::{Session, paths};
 use crate::failure::{ExitCode, Failure};
 use crate::patterns;
 use crate::report::text::size;
@@ -14,7 +14,11 @@ use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
 
-pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(
+    session: &Session<'_>,
+    args: &RestoreArgs,
+    folder: &Path,
+) -> Result<ExitCode, Failure> {
     let (first, second) = paths::snapshot_and_path(&args.what)?;
     let mut options = options(args)?;
     let repository = session.open_repository()?;
@@ -25,8 +29,8 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
         return Err(paths::not_there(&options.subtree, &named.id.short()));
     }
 
-    spare_own_folders(session, args)?;
-    let place = Place::open(&args.target, args.dry_run)?;
+    spare_own_folders(session, args, folder)?;
+    let place = Place::open(folder, args.dry_run)?;
     let watch = session.report.watch();
     let done =
         restore(&repository, &named.snapshot, &place.target, &options, &watch, session.interrupt);
@@ -42,7 +46,7 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
     }
     session.report.summary(
         || for_programs(&done, &named.id.to_hex(), args.dry_run),
-        || for_people(&done, args),
+        || for_people(&done, folder, args.dry_run),
     )?;
     Ok(code_of(&done))
 }
@@ -78,8 +82,12 @@ fn meant(
 
 /// A restore must not write into the repository it reads from, and `--delete` would take it away
 /// with all else that the snapshot does not have.
-fn spare_own_folders(session: &Session<'_>, args: &RestoreArgs) -> Result<(), Failure> {
-    let Ok(target) = args.target.canonicalize() else { return Ok(()) };
+fn spare_own_folders(
+    session: &Session<'_>,
+    args: &RestoreArgs,
+    folder: &Path,
+) -> Result<(), Failure> {
+    let Ok(target) = folder.canonicalize() else { return Ok(()) };
     for (what, own) in session.own_folders()? {
         let refused = if target.starts_with(&own.path) {
             format!("the target lies in {what}")
@@ -164,9 +172,9 @@ fn for_programs(done: &RestoreReport, snapshot: &str, dry_run: bool) -> Value {
     })
 }
 
-fn for_people(done: &RestoreReport, args: &RestoreArgs) -> String {
-    let verb = if args.dry_run { "Would restore" } else { "Restored" };
-    let place = crate::report::escaped(&args.target.display().to_string());
+fn for_people(done: &RestoreReport, folder: &Path, dry_run: bool) -> String {
+    let verb = if dry_run { "Would restore" } else { "Restored" };
+    let place = crate::report::escaped(&folder.display().to_string());
     let mut said = format!(
         "{verb} to {place}: {} files written ({}), {} right already",
         done.written_files,

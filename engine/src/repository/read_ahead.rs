@@ -23,8 +23,8 @@ const HELD_MAX: u64 = 64 << 20;
 /// The longest request, in bytes: enough for a storage that answers in 50 ms to be at speed.
 const REQUEST_MAX: u64 = 4 << 20;
 
-/// The C library keeps for each thread what it freed: with eight threads and requests of 8 MiB a restore
-/// was measured to take 80 to 100 MiB more, and a third of the time less where each request takes 50 ms.
+/// The C library keeps for each thread what it freed: with eight threads and requests of 8 MiB, pulled
+/// restores were measured to take 80 to 120 MiB more.
 const WORKERS_MAX: usize = 4;
 
 /// Fetches and opens neighbouring blocks of one pack with one request, in the order asked.

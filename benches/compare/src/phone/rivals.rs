@@ -43,7 +43,7 @@ pub(crate) struct Backup {
     pub(crate) usage: Usage,
     /// The most that the disk was fuller than before, in bytes.
     pub(crate) peak_disk_bytes: u64,
-    /// What lies there after it, in bytes: all folders of this host.
+    /// What the repository has after it, or where there is none the folder of the set, in bytes.
     pub(crate) kept_bytes: u64,
 }
 
@@ -178,7 +178,9 @@ impl Desk<'_> {
             }
         };
         let peak_disk_bytes = disk.peak();
-        Ok(Backup { usage, peak_disk_bytes, kept_bytes: tree::size(&self.home)? })
+        let repository = self.home.join("kept");
+        let kept = if repository.exists() { repository } else { self.home.join("set") };
+        Ok(Backup { usage, peak_disk_bytes, kept_bytes: tree::size(&kept)? })
     }
 
     fn idevicebackup2(&self) -> Command {

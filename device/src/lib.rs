@@ -39,5 +39,8 @@ pub mod watch;
 pub use backup_set::{BackupSet, Oddity, SnapshotState};
 pub use error::{DeviceError, DeviceErrorKind, Result};
 pub use recording::Recorder;
-pub use source::{BackupOutcome, DeviceOptions, DeviceSource};
+pub use source::{
+    BackupEncryption, BackupOutcome, DeviceOptions, DeviceSource, EncryptionOptions,
+    EncryptionState,
+};
 pub use udid::Udid;

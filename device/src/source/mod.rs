@@ -9,6 +9,7 @@
 //! was durable before it heard "yes", its last word was that all is well, and it did nothing that
 //! no device does. Otherwise the run fails, and the next one shows the device its last snapshot.
 mod connections;
+mod encryption;
 mod signals;
 mod sync_lock;
 mod verdict;
@@ -38,6 +39,7 @@ use crate::virtual_dir::previous::{NoPrevious, Previous};
 use crate::virtual_dir::{DirOptions, VirtualBackupDir};
 use crate::watch::{DeviceWatch, Stage};
 use connections::Open;
+pub use encryption::{BackupEncryption, EncryptionOptions, EncryptionState};
 use signals::{SessionWait, Signals};
 use verdict::{is_lost, must_be_kept};
 
@@ -131,7 +133,6 @@ impl DeviceSource {
         watch: Arc<dyn DeviceWatch>,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let address = choose(distinct(transport.devices()?), udid)?;
         let signals = Signals::default();
         let mut wait = SessionWait {
             interrupt,
@@ -140,27 +141,14 @@ impl DeviceSource {
             idle_max: options.idle_max,
             passcode_max: options.passcode_patience,
         };
-        let pairing = Pairing {
-            transport: &*transport,
-            address: &address,
-            records: &options.records,
-            watch: &*watch,
-            patience: options.pairing,
-        };
-        let record = pairing.trusted_record(&mut wait)?;
-        let device = TrustedDevice::new(transport, address, record);
-        watch.stage(Stage::Connecting);
+        let trust = TrustOptions { records: &options.records, patience: options.pairing };
+        let device = trusted(transport, udid, trust, &*watch, &mut wait)?;
         let mut session = device.session(&mut wait)?;
         let info = DeviceInfo::of_values(session.lockdown().value(None, None)?)?;
         let encrypted = will_encrypt(&mut session)?;
         let battery = Battery::of(&mut session)?;
         session.end();
-        if info.udid != device.address().udid {
-            return Err(DeviceError::new(
-                DeviceErrorKind::Protocol,
-                "the device names itself otherwise than usbmuxd names it",
-            ));
-        }
+        is_itself(&info, &device)?;
         let (received, outcome) = ((0, 0), None);
         Ok(DeviceSource { device, info, encrypted, battery, options, watch, received, outcome })
     }
@@ -352,6 +340,38 @@ impl Source for DeviceSource {
 /// Dates of property lists are whole seconds.
 fn time_of(date: Timestamp) -> Time {
     Time { secs: date.as_second(), nanos: 0 }
+}
+
+/// How a device's trust is gained.
+#[derive(Clone, Copy)]
+struct TrustOptions<'a> {
+    records: &'a PairRecords,
+    patience: PairingPatience,
+}
+
+/// The one device that is meant, once it trusts this computer.
+fn trusted(
+    transport: Arc<dyn Transport>,
+    udid: Option<&Udid>,
+    trust: TrustOptions<'_>,
+    watch: &dyn DeviceWatch,
+    wait: &mut dyn Wait,
+) -> Result<TrustedDevice> {
+    let address = choose(distinct(transport.devices()?), udid)?;
+    let TrustOptions { records, patience } = trust;
+    let pairing = Pairing { transport: &*transport, address: &address, records, watch, patience };
+    let record = pairing.trusted_record(wait)?;
+    watch.stage(Stage::Connecting);
+    Ok(TrustedDevice::new(transport, address, record))
+}
+
+/// What a device is asked in requests is its own name; it must be the one it was chosen by.
+fn is_itself(info: &DeviceInfo, device: &TrustedDevice) -> Result<()> {
+    if info.udid == device.address().udid {
+        return Ok(());
+    }
+    let sentence = "the device names itself otherwise than usbmuxd names it";
+    Err(DeviceError::new(DeviceErrorKind::Protocol, sentence))
 }
 
 /// The one device that is meant.

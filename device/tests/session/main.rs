@@ -7,5 +7,6 @@ mod days;
 mod faults;
 mod links;
 mod matrix;
+mod password;
 mod play;
 mod table;

@@ -8,6 +8,7 @@ mod demo;
 mod device;
 mod diff;
 mod dump;
+mod encrypted_set;
 mod find;
 mod forget;
 mod init;
@@ -25,7 +26,9 @@ mod snapshots;
 mod stats;
 mod version;
 
-use crate::args::{BackupPasswordArgs, Command, DeviceCommand, Global, NewBackupPasswordArgs};
+use crate::args::{
+    BackupPasswordArgs, Command, DeviceCommand, EncryptionCommand, Global, NewBackupPasswordArgs,
+};
 use crate::failure::{ExitCode, Failure};
 use crate::password::{BackupSources, Password, Places, Secret, Sources};
 use crate::report::Report;
@@ -72,6 +75,7 @@ fn run_as_asked(command: &Command, session: &Session<'_>) -> Result<ExitCode, Fa
         Command::Pair(args) => device::pair(session, args),
         Command::Unpair(choice) => device::unpair(session, choice),
         Command::Device(DeviceCommand::Info(args)) => device::info(session, args),
+        Command::Encryption(what) => device::encryption(session, what),
         Command::Snapshots(args) => snapshots::run(session, args),
         Command::Show(args) => show::run(session, args),
         Command::Ls(args) => ls::run(session, args),
@@ -107,6 +111,8 @@ fn beyond_a_writer_key(command: &Command) -> Option<&'static str> {
         Command::Ls(_) | Command::Find(_) | Command::Diff(_) => {
             Some("looking at what snapshots hold")
         }
+        Command::Encryption(EncryptionCommand::Verify(_)) => Some("reading a backup's keybag"),
+        Command::Encryption(_) => None,
         Command::Dump(_) => Some("reading a file"),
         Command::Check(_) => Some("checking"),
         Command::Forget(_) => Some("forgetting"),
@@ -180,7 +186,6 @@ impl<'a> Session<'a> {
 
     /// The backup password, when flags or environment name one. Nobody is asked, so any command may
     /// call it that can do without.
-    #[allow(dead_code, reason = "the commands that need it follow")]
     fn backup_password_if_given(
         &self,
         flags: &BackupPasswordArgs,
@@ -189,21 +194,32 @@ impl<'a> Session<'a> {
     }
 
     /// The backup password; asked for when it is not given.
-    #[allow(dead_code, reason = "the commands that need it follow")]
     fn backup_password(&self, flags: &BackupPasswordArgs) -> Result<Password, Failure> {
         self.with_places(|places| BackupSources { places }.existing(flags))
     }
 
     /// A new backup password; asked for twice when it is not given.
-    #[allow(dead_code, reason = "the commands that need it follow")]
     fn new_backup_password(&self, flags: &NewBackupPasswordArgs) -> Result<Password, Failure> {
         self.with_places(|places| BackupSources { places }.fresh(flags))
     }
 
     /// Opens the repository; asks for the password only once the place is known to be there.
     fn open_repository(&self) -> Result<Repository, Failure> {
-        let (settings, backend) = self.reach_repository()?;
+        let reached = self.reach_repository()?;
         let secret: Secret = self.with_sources(|sources| sources.existing())?;
+        self.open_at(reached, &secret)
+    }
+
+    /// Opens the repository with what is there already, so that nobody is asked.
+    fn open_with(&self, secret: &Secret) -> Result<Repository, Failure> {
+        self.open_at(self.reach_repository()?, secret)
+    }
+
+    fn open_at(
+        &self,
+        (settings, backend): (Settings, Box<dyn Backend>),
+        secret: &Secret,
+    ) -> Result<Repository, Failure> {
         let watch = self.report.watch();
         let repository = Repository::open(backend, &secret.unlock(), &settings.cache, &watch)
             .map_err(|error| no_default_yet(error.into(), &settings))?;

@@ -53,6 +53,7 @@ fn code_of(kind: DeviceErrorKind) -> ExitCode {
             ExitCode::Refused
         }
         Kind::NoSpaceHere | Kind::NoSpaceOnDevice => ExitCode::NoSpace,
+        Kind::WrongPassword => ExitCode::WrongBackupPassword,
         Kind::Cancelled => ExitCode::Interrupted,
         _ => ExitCode::Failed,
     }
@@ -168,6 +169,7 @@ mod tests {
             (Kind::Managed, 24),
             (Kind::FindMyOn, 24),
             (Kind::SetupUnfinished, 24),
+            (Kind::WrongPassword, 25),
             (Kind::SeveralDevices, 2),
             (Kind::Cancelled, 130),
             (Kind::ConnectionLost, 1),

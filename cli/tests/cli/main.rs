@@ -8,6 +8,7 @@ mod binary;
 mod damaged;
 #[cfg(feature = "demo")]
 mod demo;
+mod encryption;
 mod forget;
 mod full_disk;
 mod golden;

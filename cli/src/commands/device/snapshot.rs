@@ -3,7 +3,7 @@ use super::choose::{Attached, Wanted, find};
 use super::record::recorded;
 use super::retry::Chances;
 use super::{Host, patience, pause};
-use crate::args::{SnapshotArgs, SnapshotDeviceArgs};
+use crate::args::{BackupPasswordArgs, SnapshotArgs, SnapshotDeviceArgs};
 use crate::awake::Awake;
 use crate::commands::Session;
 use crate::commands::snapshot::{self as common, Stored};
@@ -58,7 +58,9 @@ fn back_up(session: &Session<'_>, args: &SnapshotArgs, host: &Host) -> Result<Ex
         Some(found) => found,
         None => find(session, host, wanted, phone.wait)?,
     };
-    let runs = Runs { session, args, host, repository: &repository, parent };
+    let password = session.backup_password_if_given(&BackupPasswordArgs::default())?;
+    let has_password = password.is_some();
+    let runs = Runs { session, args, host, repository: &repository, parent, has_password };
     let mut awake = Awake::hold();
     let ended = if phone.all { runs.all(&devices) } else { runs.one(&devices) };
     if !awake.is_held() {
@@ -75,6 +77,8 @@ struct Runs<'a> {
     repository: &'a Repository,
     /// The snapshot that shall be continued, if one was named.
     parent: Option<Named>,
+    /// Somebody gave the backup password.
+    has_password: bool,
 }
 
 /// A session that was kept.
@@ -179,8 +183,22 @@ impl Runs<'_> {
             failure.after(Received { bytes_stored, ..tries.in_vain })
         })?;
         drop(watch);
+        self.warn_of_password(device, &made);
         let more = || made.outcome.as_ref().map_or(Value::Null, of_device);
         common::tell(self.session, &made.report, Stored::Yes, more)
+    }
+
+    /// A snapshot needs no password; that nobody has tried one is found out when it is needed.
+    fn warn_of_password(&self, device: &Attached, made: &Made) {
+        let origin = &made.report.named.snapshot.origin;
+        let is_encrypted = matches!(origin, Origin::Device(of) if of.encrypted);
+        if is_encrypted && !self.has_password {
+            self.session.report.warn(&format!(
+                "{} encrypts its backups, and its password was not verified: `devsnap encryption \
+                 verify` does that",
+                device.shown()
+            ));
+        }
     }
 
     /// Tries until it is made, or there is no use in trying.

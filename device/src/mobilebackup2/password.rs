@@ -48,7 +48,8 @@ impl PasswordChange {
     }
 
     /// The request to the device that calls itself `target`. What is not said is not there: an empty
-    /// text would be a password for some devices.
+    /// text might be taken for a password. The list holds copies that nobody wipes; it has no type
+    /// that would.
     fn message(&self, target: &str) -> Dictionary {
         let (old, new) = match self {
             PasswordChange::On { new } => (None, Some(new)),
@@ -150,6 +151,7 @@ mod tests {
 
     fn response(code: Option<i64>, description: &str) -> Dictionary {
         let mut response = Dictionary::new();
+        response.insert("MessageName".to_owned(), "Response".into());
         if let Some(code) = code {
             response.insert("ErrorCode".to_owned(), code.into());
         }

@@ -37,7 +37,7 @@ pub enum ExitCode {
     Locked = 22,
     /// The device's management, its settings or its state forbid it.
     Refused = 24,
-    /// The backup password of a device is wrong.
+    /// The backup password is wrong or missing.
     WrongBackupPassword = 25,
     /// Stored data is damaged.
     Damaged = 26,
@@ -348,6 +348,7 @@ mod tests {
             ExitCode::NoDevice,
             ExitCode::Locked,
             ExitCode::Refused,
+            ExitCode::WrongBackupPassword,
             ExitCode::Damaged,
             ExitCode::Interrupted,
         ] {

@@ -23,6 +23,7 @@
 pub mod backup_set;
 pub mod conversion;
 pub mod devicelink;
+pub mod encryption;
 pub mod error;
 pub mod keybag;
 pub mod lockdown;
@@ -43,6 +44,7 @@ pub mod virtual_dir;
 pub mod watch;
 
 pub use backup_set::{BackupSet, Oddity, SnapshotState};
+pub use encryption::{BackupEncryption, EncryptionOptions, EncryptionState};
 pub use error::{DeviceError, DeviceErrorKind, Result};
 pub use recording::Recorder;
 pub use restore::{DeviceRestore, DeviceRestoreOptions};

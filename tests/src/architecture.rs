@@ -67,7 +67,7 @@ const DEVICE: House = House {
         &["served_dir"],
         &["mobilebackup2"],
         &["session"],
-        &["source", "restore", "stored_set"],
+        &["source", "restore", "encryption", "stored_set"],
     ],
     outside: &[],
     doors: &["lib"],

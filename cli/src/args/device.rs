@@ -190,7 +190,7 @@ pub struct DeviceInfoArgs {
 }
 
 /// E.g. `90s`, `15m`, `2h30m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<jiff::SignedDuration>().ok();
     parsed
         .and_then(|duration| Duration::try_from(duration).ok())

@@ -4,6 +4,7 @@
 //! `docs/cli.md` describes the same, and `tests/reference.rs` holds the two against each other.
 mod backup_password;
 mod device;
+mod encryption;
 mod keeping;
 mod keys;
 
@@ -13,8 +14,12 @@ use std::path::PathBuf;
 
 pub use backup_password::{BackupPasswordArgs, NewBackupPasswordArgs};
 pub use device::{
-    ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs,
+    ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, RecordArgs,
     RestoreDeviceArgs, SnapshotDeviceArgs, StageArg,
+};
+pub use encryption::{
+    ChangeBackupPasswordArgs, EncryptionCommand, EncryptionDeviceArgs, EncryptionOffArgs,
+    EncryptionOnArgs, EncryptionVerifyArgs,
 };
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
 pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs, WriterCommand};
@@ -129,6 +134,17 @@ pub enum Command {
     /// What a device says of itself
     #[command(subcommand, after_help = "Example:\n  devsnap device info --redact")]
     Device(DeviceCommand),
+    /// The password that a device encrypts its backups with
+    #[command(
+        subcommand,
+        after_help = "It belongs to the device, and is not the repository's. Passwords are typed, or \
+            come from files, commands or the environment, never from the command \
+            line.\n\nExamples:\n  \
+            devsnap encryption status\n  \
+            devsnap encryption on -d \"Anna's iPhone\"\n  \
+            devsnap encryption verify --backup-password-command 'secret-tool lookup phone anna'"
+    )]
+    Encryption(EncryptionCommand),
     /// List the snapshots, oldest first
     #[command(after_help = "Example:\n  devsnap snapshots --tag before-update")]
     Snapshots(SnapshotsArgs),

@@ -9,6 +9,7 @@ mod demo;
 mod device;
 mod diff;
 mod dump;
+mod encrypted_set;
 mod find;
 mod forget;
 mod init;
@@ -26,7 +27,9 @@ mod snapshots;
 mod stats;
 mod version;
 
-use crate::args::{BackupPasswordArgs, Command, DeviceCommand, Global, NewBackupPasswordArgs};
+use crate::args::{
+    BackupPasswordArgs, Command, DeviceCommand, EncryptionCommand, Global, NewBackupPasswordArgs,
+};
 use crate::failure::{ExitCode, Failure};
 use crate::password::{BackupSources, Password, Places, Secret, Sources};
 use crate::report::Report;
@@ -73,6 +76,7 @@ fn run_as_asked(command: &Command, session: &Session<'_>) -> Result<ExitCode, Fa
         Command::Pair(args) => device::pair(session, args),
         Command::Unpair(choice) => device::unpair(session, choice),
         Command::Device(DeviceCommand::Info(args)) => device::info(session, args),
+        Command::Encryption(what) => device::encryption(session, what),
         Command::Snapshots(args) => snapshots::run(session, args),
         Command::Show(args) => show::run(session, args),
         Command::Ls(args) => ls::run(session, args),
@@ -109,6 +113,8 @@ fn beyond_a_writer_key(command: &Command) -> Option<&'static str> {
         Command::Ls(_) | Command::Find(_) | Command::Diff(_) => {
             Some("looking at what snapshots hold")
         }
+        Command::Encryption(EncryptionCommand::Verify(_)) => Some("reading a backup's keybag"),
+        Command::Encryption(_) => None,
         Command::Dump(_) => Some("reading a file"),
         Command::Check(_) => Some("checking"),
         Command::Convert(_) => Some("converting"),
@@ -196,15 +202,27 @@ impl<'a> Session<'a> {
     }
 
     /// A new backup password; asked for twice when it is not given.
-    #[allow(dead_code, reason = "the commands that need it follow")]
     fn new_backup_password(&self, flags: &NewBackupPasswordArgs) -> Result<Password, Failure> {
         self.with_places(|places| BackupSources { places }.fresh(flags))
     }
 
     /// Opens the repository; asks for the password only once the place is known to be there.
     fn open_repository(&self) -> Result<Repository, Failure> {
-        let (settings, backend) = self.reach_repository()?;
+        let reached = self.reach_repository()?;
         let secret: Secret = self.with_sources(|sources| sources.existing())?;
+        self.open_at(reached, &secret)
+    }
+
+    /// Opens the repository with what is there already, so that nobody is asked.
+    fn open_with(&self, secret: &Secret) -> Result<Repository, Failure> {
+        self.open_at(self.reach_repository()?, secret)
+    }
+
+    fn open_at(
+        &self,
+        (settings, backend): (Settings, Box<dyn Backend>),
+        secret: &Secret,
+    ) -> Result<Repository, Failure> {
         let watch = self.report.watch();
         let repository = Repository::open(backend, &secret.unlock(), &settings.cache, &watch)
             .map_err(|error| no_default_yet(error.into(), &settings))?;

@@ -230,6 +230,7 @@ mod tests {
             (Kind::Managed, 24),
             (Kind::FindMyOn, 24),
             (Kind::SetupUnfinished, 24),
+            (Kind::WrongPassword, 25),
             (Kind::SeveralDevices, 2),
             (Kind::Cancelled, 130),
             (Kind::ConnectionLost, 1),

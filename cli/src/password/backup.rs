@@ -3,7 +3,6 @@
 //! `--backup-password-file`, `--backup-password-command`, `DEVSNAP_BACKUP_PASSWORD`,
 //! `DEVSNAP_BACKUP_PASSWORD_FILE`, `DEVSNAP_BACKUP_PASSWORD_COMMAND`, a prompt. A new one comes from
 //! `--new-backup-password-file`, `DEVSNAP_NEW_BACKUP_PASSWORD` and so on in the same way.
-#![allow(dead_code, reason = "the commands that need it follow")]
 use super::Password;
 use super::places::{Places, Wanted};
 use crate::args::{BackupPasswordArgs, NewBackupPasswordArgs};

@@ -74,7 +74,7 @@ fn what_cannot_be_meant_ends_with_2() {
 #[test]
 fn without_a_password_and_a_terminal_it_ends_at_once_with_2() {
     let home = Home::new();
-    ends_with(&home.bare(&["init"]).output().unwrap(), 2, "no password is given");
+    ends_with(&home.bare(&["init"]).output().unwrap(), 2, "no new repository password is given");
     assert!(!home.at("repository").exists(), "nothing was made");
 }
 

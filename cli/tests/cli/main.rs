@@ -8,11 +8,13 @@ mod binary;
 mod damaged;
 #[cfg(feature = "demo")]
 mod demo;
+mod encryption;
 mod forget;
 mod full_disk;
 mod golden;
 mod keys;
 mod kill;
+mod lying_keybags;
 mod phone_faults;
 mod phone_kill;
 mod phone_restores;

@@ -79,7 +79,12 @@ fn what_the_phone_says_is_told_with_its_exit_code_and_what_to_do() {
         code(202, 130, "it was cancelled on the device, or put off by it", ["cancelled", "suits"]),
         code(203, 1, "it cannot use the last backup", ["another version", full]),
         code(205, 1, "it cannot use the last backup", ["incomplete", full]),
-        code(207, 1, "the backup password is wrong or missing", ["password", "Reset All Settings"]),
+        code(
+            207,
+            25,
+            "the backup password is wrong or missing",
+            ["password", "Reset All Settings"],
+        ),
         code(208, 22, "nobody entered its passcode", ["passcode in time", "enter the passcode"]),
         code(211, 24, "\"Find My\" is on", ["Find My", "switch it off"]),
         code(

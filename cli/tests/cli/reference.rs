@@ -62,7 +62,7 @@ fn section_of(heading: &str) -> Option<String> {
         return Some(String::new());
     }
     let usage = heading.strip_prefix("### `")?.strip_suffix('`')?;
-    let is_word = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase());
+    let is_word = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     Some(usage.split(' ').take_while(is_word).collect::<Vec<_>>().join(" "))
 }
 

@@ -2,6 +2,7 @@
 pub mod backup;
 pub mod errors;
 pub mod info_plist;
+pub mod password;
 pub mod restore;
 
 /// The service.

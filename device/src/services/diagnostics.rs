@@ -18,8 +18,8 @@ pub fn has_passcode(stream: Box<dyn DeviceStream>) -> Result<Option<bool>> {
     const KEY: &str = "PasswordConfigured";
     let mut stream = PlistStream::over(stream, Encoding::Xml)?;
     let mut request = Dictionary::new();
-    request.insert("Request".to_owned(), "MobileGestalt".into());
     request.insert("MobileGestaltKeys".to_owned(), Value::Array(vec![KEY.into()]));
+    request.insert("Request".to_owned(), "MobileGestalt".into());
     let answer = stream.ask(request, &mut ANSWER_WAIT.clone())?;
     let mut goodbye = Dictionary::new();
     goodbye.insert("Request".to_owned(), "Goodbye".into());

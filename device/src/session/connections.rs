@@ -30,9 +30,37 @@ pub(crate) struct Open {
     _heartbeat: Option<Heartbeat>,
 }
 
+/// Whether a session touches files of the device, and so wants its sync lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Files {
+    Touched,
+    Left,
+}
+
 impl Open {
+    /// For a session with the sync lock.
     pub(crate) fn new(
         device: &TrustedDevice,
+        signals: &Arc<Signals>,
+        watch: &Arc<dyn DeviceWatch>,
+        wait: &mut dyn Wait,
+    ) -> Result<Self> {
+        Open::with(device, Files::Touched, signals, watch, wait)
+    }
+
+    /// For a session in which no file is touched.
+    pub(crate) fn without_files(
+        device: &TrustedDevice,
+        signals: &Arc<Signals>,
+        watch: &Arc<dyn DeviceWatch>,
+        wait: &mut dyn Wait,
+    ) -> Result<Self> {
+        Open::with(device, Files::Left, signals, watch, wait)
+    }
+
+    fn with(
+        device: &TrustedDevice,
+        files: Files,
         signals: &Arc<Signals>,
         watch: &Arc<dyn DeviceWatch>,
         wait: &mut dyn Wait,
@@ -53,18 +81,17 @@ impl Open {
         let mut proxy = NotificationProxy::over(stream)?;
         OBSERVED.into_iter().try_for_each(|name| proxy.observe(name))?;
         let notices = Observer::of_notices(proxy, signals.clone(), watch.clone())?;
-        let afc = Afc::over(session.start_service(afc::SERVICE, Escrow::Left, wait)?)?;
+        let afc = match files {
+            Files::Touched => {
+                Some(Afc::over(session.start_service(afc::SERVICE, Escrow::Left, wait)?)?)
+            }
+            Files::Left => None,
+        };
         let started = session.start(mobilebackup2::SERVICE, Escrow::Sent)?;
         session.end();
         let mut link = DeviceLink::greet(device.connect(started, wait)?)?;
         link.hello()?;
-        Ok(Open {
-            link,
-            afc: Some(afc),
-            lock: None,
-            _observers: vec![cable, notices],
-            _heartbeat: heartbeat,
-        })
+        Ok(Open { link, afc, lock: None, _observers: vec![cable, notices], _heartbeat: heartbeat })
     }
 
     /// Takes the sync lock; the connection that holds it.

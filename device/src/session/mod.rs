@@ -52,27 +52,40 @@ impl Meeting<'_> {
         wait: &mut dyn Wait,
         ask: impl FnOnce(&mut Session<'_>) -> Result<T>,
     ) -> Result<(Met, T)> {
-        let Meeting { transport, udid, records, patience, watch } = self;
-        let address = choose(distinct(transport.devices()?), udid)?;
-        let pairing =
-            Pairing { transport: &*transport, address: &address, records, watch, patience };
-        let record = pairing.trusted_record(wait)?;
-        let device = TrustedDevice::new(transport, address, record);
-        watch.stage(Stage::Connecting);
+        let device = self.trusted(wait)?;
         let mut session = device.session(wait)?;
         let info = DeviceInfo::of_values(session.lockdown().value(None, None)?)?;
         let encrypted = will_encrypt(&mut session)?;
         let battery = Battery::of(&mut session)?;
         let asked = ask(&mut session)?;
         session.end();
-        if info.udid != device.address().udid {
-            return Err(DeviceError::new(
-                DeviceErrorKind::Protocol,
-                "the device names itself otherwise than usbmuxd names it",
-            ));
-        }
+        require_itself(&info, &device)?;
         Ok((Met { device, info, encrypted, battery }, asked))
     }
+
+    /// Finds the device, and pairs with it if need be.
+    ///
+    /// # Errors
+    ///
+    /// As [`meet`](Self::meet).
+    pub(crate) fn trusted(self, wait: &mut dyn Wait) -> Result<TrustedDevice> {
+        let Meeting { transport, udid, records, patience, watch } = self;
+        let address = choose(distinct(transport.devices()?), udid)?;
+        let pairing =
+            Pairing { transport: &*transport, address: &address, records, watch, patience };
+        let record = pairing.trusted_record(wait)?;
+        watch.stage(Stage::Connecting);
+        Ok(TrustedDevice::new(transport, address, record))
+    }
+}
+
+/// What a device is asked in requests is its own name; it must be the one it was chosen by.
+pub(crate) fn require_itself(info: &DeviceInfo, device: &TrustedDevice) -> Result<()> {
+    if info.udid == device.address().udid {
+        return Ok(());
+    }
+    let sentence = "the device names itself otherwise than usbmuxd names it";
+    Err(DeviceError::new(DeviceErrorKind::Protocol, sentence))
 }
 
 /// The one device that is meant.

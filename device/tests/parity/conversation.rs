@@ -1,8 +1,8 @@
 //! Everything the two hosts say to the phone, line beside line.
 use crate::diff::{Line, side_by_side};
 use crate::expected::{
-    Expected, IN_MORE_BYTES, IN_OTHER_ORDER, Only, WITH_ONE_FEWER, are_in_the_document,
-    in_a_backup, in_a_restore,
+    Expected, IN_MORE_BYTES, IN_OTHER_ORDER, OF_A_PASSWORD, Only, WITH_ONE_FEWER,
+    are_in_the_document, in_a_backup, in_a_restore,
 };
 use crate::hear::Saying;
 use crate::show::{HIDDEN, NOT_COMPARED};
@@ -115,6 +115,7 @@ fn how_written(theirs: &Saying, ours: &Saying) -> Written {
 #[test]
 fn the_document_has_the_same_differences() {
     let expected = in_a_backup().into_iter().chain(in_a_restore(true));
+    let expected = expected.chain(OF_A_PASSWORD.iter().copied());
     let whys = expected.map(|expected| expected.why).chain([
         IN_OTHER_ORDER,
         IN_MORE_BYTES,

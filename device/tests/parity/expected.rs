@@ -30,6 +30,10 @@ const CABLE: &str = "devsnap listens to usbmuxd, so that a cable that is pulled 
 const BEFORE: &str = "devsnap begins two more sessions before the first of idevicebackup2's: one \
                       to see that the device takes the pair record, one to ask who the device is, \
                       since a snapshot has its name before it begins.";
+const AROUND: &str = "Before the backup password is changed devsnap begins a session to see that the \
+                      device takes the pair record, and one to ask who the device is, whether it \
+                      encrypts and whether a profile requires that; afterwards one more, until it \
+                      says of itself what it has agreed to.";
 const BATTERY: &str = "devsnap asks what is left in the battery, to warn of one that may be empty before \
                        the backup is over. `ideviceinfo -q com.apple.mobile.battery` asks the same.";
 const SINCE_140: &str = "idevicebackup2 does so since 1.4.0; the one that is compared is 1.3.0. \
@@ -97,6 +101,24 @@ const OF_EVERY_SESSION: &[Expected] = &[
 ];
 
 const RECORD: &str = r#"usbmuxd: *MessageType: "ReadPairRecord"*"#;
+
+/// What is known of what is said when a backup password is set, changed or taken away.
+pub(crate) const OF_A_PASSWORD: &[Expected] = &[
+    theirs(RECORD, 8, ONCE),
+    ours(RECORD, 1, ONCE),
+    theirs(r#"usbmuxd: *MessageType: "ReadBUID"*"#, 2, ONCE),
+    ours(r#"usbmuxd: *MessageType: "Listen"*"#, 1, CABLE),
+    ours(r#"usbmuxd: *"Connect"*PortNumber: "com.apple.mobile.lockdown"}"#, 3, AROUND),
+    ours(r#"lockdown: *Request: "QueryType"}"#, 3, AROUND),
+    ours(r#"lockdown: *Request: "StartSession"*"#, 3, AROUND),
+    ours(r#"lockdown: XML {Label: its own name, Request: "GetValue"}"#, 1, AROUND),
+    ours(r#"lockdown: *Key: "WillEncrypt"*"#, 2, AROUND),
+    ours(r#"lockdown: *Key: "RequiresEncryption"*"#, 2, AROUND),
+    ours(r#"lockdown: *Request: "StopSession"*"#, 3, AROUND),
+    ours(r#"lockdown: *Key: "DeviceClass"*"#, 1, SINCE_140),
+    ours(r#"notification_proxy: *LocalAuthentication.ui.presented"}"#, 1, SINCE_140),
+    ours(r#"notification_proxy: *LocalAuthentication.ui.dismissed"}"#, 1, SINCE_140),
+];
 
 const fn theirs(line: &'static str, times: usize, why: &'static str) -> Expected {
     Expected { only: Only::Theirs, line, times, why }

@@ -150,7 +150,15 @@ impl Call {
         match service {
             "usbmuxd" => self.usbmuxd(transcript, &mut said),
             "com.apple.afc" => self.afc(&mut said),
-            "com.apple.mobilebackup2" => self.mobilebackup2(&mut said),
+            "com.apple.mobilebackup2" => {
+                self.mobilebackup2(&mut said);
+                // It is answered late, and meanwhile the phone is asked whether it has a passcode.
+                for at in 1..said.len() {
+                    if said[at].text.contains("MessageName: \"ChangePassword\"") {
+                        said[at].at = said[at - 1].at;
+                    }
+                }
+            }
             _ => {
                 while !self.host.is_over() {
                     let mut list = self.host.list();

@@ -2,10 +2,14 @@
 use crate::desk::Desk;
 use crate::tools::{client, idevice, run};
 use devsnap_device::lockdown::{PairRecords, Pairing, PairingPatience};
+use devsnap_device::mobilebackup2::password::PasswordChange;
 use devsnap_device::restore::{Extent, Offer, RestoreChoices, RestoreRun};
 use devsnap_device::transport::{AtMost, Transport, Usbmuxd, UsbmuxdAddress};
 use devsnap_device::watch::Unwatched;
-use devsnap_device::{DeviceOptions, DeviceRestore, DeviceRestoreOptions, DeviceSource};
+use devsnap_device::{
+    BackupEncryption, DeviceOptions, DeviceRestore, DeviceRestoreOptions, DeviceSource,
+    EncryptionOptions,
+};
 use devsnap_engine::backup::{BackupOptions, create_snapshot};
 use devsnap_engine::check::preflight;
 use devsnap_engine::folder::{FolderTarget, TargetOptions};
@@ -27,6 +31,8 @@ pub(crate) trait Host {
     fn name(&self) -> &'static str;
     /// Backs up the phone on `desk`.
     fn back_up(&mut self, desk: &Desk, full: bool);
+    /// Has the phone on `desk` take `new` for a backup password instead of `old`.
+    fn change_password(&mut self, desk: &Desk, old: Option<&str>, new: Option<&str>);
     /// The folder above the phone's set, as a person has it in hand after that.
     fn sets(&self) -> PathBuf;
 }
@@ -58,6 +64,19 @@ impl Host for Theirs {
         }
         let ran = run(command.arg(self.sets()), self.home.path());
         assert!(ran.succeeded && ran.output.contains("Backup Successful"), "{ran:?}");
+    }
+
+    fn change_password(&mut self, desk: &Desk, old: Option<&str>, new: Option<&str>) {
+        let words = match (old, new) {
+            (None, Some(new)) => vec!["encryption", "on", new],
+            (Some(old), None) => vec!["encryption", "off", old],
+            (Some(old), Some(new)) => vec!["changepw", old, new],
+            (None, None) => panic!("neither an old one nor a new one"),
+        };
+        let program = idevice("idevicebackup2");
+        let mut command = client(&program, desk.simulator(), self.home.path());
+        let ran = run(command.args(words).arg(self.sets()), self.home.path());
+        assert!(ran.succeeded && ran.output.contains("successfully"), "{ran:?}");
     }
 
     fn sets(&self) -> PathBuf {
@@ -178,6 +197,24 @@ impl Host for Ours {
         let (snapshot, how) = (&made.named.snapshot, RestoreOptions::default());
         let report = restore(&repository, snapshot, &target, &how, &Silent, &interrupt).unwrap();
         assert_eq!(report.faults_total, 0, "{report:?}");
+    }
+
+    fn change_password(&mut self, desk: &Desk, old: Option<&str>, new: Option<&str>) {
+        let text = |password: &str| password.to_owned().into();
+        let change = match (old.map(text), new.map(text)) {
+            (None, Some(new)) => PasswordChange::On { new },
+            (Some(old), None) => PasswordChange::Off { old },
+            (Some(old), Some(new)) => PasswordChange::Change { old, new },
+            (None, None) => panic!("neither an old one nor a new one"),
+        };
+        let address = UsbmuxdAddress::parse(&desk.simulator().address().to_string()).unwrap();
+        let records = PairRecords::in_folder(self.records.path().join("records"));
+        let (transport, watch) = (Arc::new(Usbmuxd::at(address)), Arc::new(Unwatched));
+        let (options, interrupt) = (EncryptionOptions::new(records), Interrupt::new());
+        let mut device =
+            BackupEncryption::connect(transport, None, options, watch, &interrupt).unwrap();
+        let state = device.change(&change, &interrupt).unwrap();
+        assert_eq!(state.will_encrypt, Some(new.is_some()));
     }
 
     fn sets(&self) -> PathBuf {

@@ -14,6 +14,7 @@ mod expected;
 mod hear;
 mod hosts;
 mod pairing;
+mod password;
 mod restores;
 mod sets;
 mod show;

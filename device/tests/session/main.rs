@@ -8,6 +8,7 @@ mod days;
 mod faults;
 mod links;
 mod matrix;
+mod password;
 mod play;
 mod restores;
 mod table;

@@ -2,7 +2,10 @@
 use devsnap_device::lockdown::{PairRecords, PairingPatience};
 use devsnap_device::transport::{Usbmuxd, UsbmuxdAddress};
 use devsnap_device::watch::{DeviceWatch, Stage};
-use devsnap_device::{BackupOutcome, ConversionOptions, DeviceError, DeviceOptions, DeviceSource};
+use devsnap_device::{
+    BackupEncryption, BackupOutcome, ConversionOptions, DeviceError, DeviceOptions, DeviceSource,
+    EncryptionOptions,
+};
 use devsnap_engine::backup::{BackupOptions, create_snapshot};
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::node::{NodeKind, Time};
@@ -197,6 +200,23 @@ impl Table {
         };
         let transport = Arc::new(Usbmuxd::at(address));
         DeviceSource::connect(transport, None, options, self.seen.clone(), &self.interrupt)
+    }
+
+    /// The phone as one whose backup password is of interest.
+    pub(crate) fn encryption(&self) -> Result<BackupEncryption, DeviceError> {
+        let address = UsbmuxdAddress::parse(&self.simulator.address().to_string()).unwrap();
+        let options = EncryptionOptions {
+            pairing: PairingPatience {
+                for_usbmuxd: self.patience.for_usbmuxd,
+                for_person: self.patience.for_person,
+                ask_every: Duration::from_millis(20),
+            },
+            passcode_patience: self.patience.for_passcode,
+            idle_max: self.patience.for_silence,
+            ..EncryptionOptions::new(PairRecords::in_folder(self.records()))
+        };
+        let transport = Arc::new(Usbmuxd::at(address));
+        BackupEncryption::connect(transport, None, options, self.seen.clone(), &self.interrupt)
     }
 
     /// Backs the phone up.

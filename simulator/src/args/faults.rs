@@ -44,6 +44,9 @@ pub(super) struct FaultArguments {
     /// Backup, restore and change of password end in this MBErrorDomain code.
     #[arg(long, value_name = "CODE")]
     refuse_backup: Option<u32>,
+    /// A management profile wants backups encrypted: encryption cannot be switched off.
+    #[arg(long)]
+    requires_encryption: bool,
     /// A backup needs so many bytes on the host.
     #[arg(long, value_name = "BYTES")]
     low_space: Option<u64>,
@@ -67,6 +70,7 @@ impl FaultArguments {
             silence: self.silence.clone(),
             bytes_per_second: self.bytes_per_second,
             refusal: self.refuse_backup,
+            requires_encryption: self.requires_encryption,
             low_space: self.low_space,
             heartbeat_patience: self.heartbeat_patience,
         }

@@ -196,7 +196,7 @@ fn backup(phone: &Phone) -> Dictionary {
         ("CloudBackupEnabled", false.into()),
         ("LastiTunesBackupDate", now.saturating_sub(APPLE_EPOCH + 86_400).into()),
         ("LastiTunesBackupTZ", "Europe/Vienna".into()),
-        ("RequiresEncryption", false.into()),
+        ("RequiresEncryption", phone.faults().requires_encryption.into()),
         ("Version", "2.0".into()),
         ("WillEncrypt", phone.backup_password().is_some().into()),
     ])

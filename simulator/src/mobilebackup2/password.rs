@@ -24,6 +24,11 @@ pub(super) fn change(session: &mut Session<'_, '_>, request: &Dictionary) -> Ste
     if current.as_deref() != old {
         return Err(Stop::refused(MbError::PASSWORD, "Invalid password"));
     }
+    if new.is_none() && session.faults.requires_encryption {
+        let text = "Cannot remove encryption. Underlying error: Forbidden by profile \
+                    (MBErrorDomain/22)";
+        return Err(Stop::refused(MbError::INTERNAL, text));
+    }
     session.phone.set_backup_password(new.map(str::to_owned));
     session.phone.post("com.apple.mobile.backup.domain_changed");
     Ok(())

@@ -31,6 +31,9 @@ pub struct Faults {
     pub bytes_per_second: Option<u64>,
     /// Backup, restore and change of password end in this MBErrorDomain code, once asked for.
     pub refusal: Option<u32>,
+    /// A management profile wants backups encrypted (`RequiresEncryption`): the backup password can
+    /// be changed and not taken away.
+    pub requires_encryption: bool,
     /// Bytes that a backup needs on the host, whatever it really has: more than the host says is
     /// free ends in code 105.
     pub low_space: Option<u64>,

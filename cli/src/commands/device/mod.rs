@@ -1,5 +1,6 @@
 //! Commands about phones and tablets that are attached.
 mod choose;
+mod encryption;
 mod info;
 mod list;
 mod pair;
@@ -9,6 +10,7 @@ mod retry;
 mod snapshot;
 
 pub(super) use choose::{Attached, find_one};
+pub(super) use encryption::run as encryption;
 pub(super) use info::run as info;
 pub(super) use list::run as list;
 pub(super) use pair::{pair, unpair};

@@ -10,4 +10,5 @@ mod links;
 mod matrix;
 mod play;
 mod restores;
+mod restores_stored;
 mod table;

@@ -1,4 +1,4 @@
-//! Keeps this computer from falling asleep by itself while a device is backed up.
+//! Keeps this computer from falling asleep by itself while a device is backed up or restored.
 //!
 //! A program of the system holds the inhibition for as long as the program runs that it starts:
 //! `cat`, which reads a pipe of ours and ends when that is closed. The kernel closes it however we
@@ -19,7 +19,7 @@ const HOLDERS: &[&[&str]] = if cfg!(target_os = "macos") {
 };
 const WHAT: &str = "--what=sleep";
 const WHO: &str = "--who=devsnap";
-const WHY: &str = "--why=A device is being backed up";
+const WHY: &str = "--why=A device is being backed up or restored";
 
 /// How long a holder may take to end by itself.
 const RELEASE_WAIT: Duration = Duration::from_secs(2);

@@ -265,6 +265,25 @@ fn an_encrypted_snapshot_wants_its_password_here_and_not_on_the_phone() {
 }
 
 #[test]
+fn a_restore_that_is_recorded_tells_no_password_no_app_and_nobodys_name() {
+    let table = Table::ready(&[0]);
+    table.phone(0).set_backup_password(Some("open sesame".to_owned()));
+    let (first, _) = days(&table, 0, 1).remove(0);
+    let words = ["restore", &first, "-d", table.udid(0), "--record", "it.jsonl", "--yes"];
+    let mut command = table.command(&words);
+    command.env("DEVSNAP_PASSWORD_FILE", table.at("password"));
+    let output = command.env("DEVSNAP_BACKUP_PASSWORD", "open sesame").output().unwrap();
+    ends_with(&output, 0, "recording");
+    let told = fs::read_to_string(table.at("home/it.jsonl")).unwrap();
+    for is_told in ["RestoreSystemFiles", "RemoveItemsNotRestored", "RestoreApplications.plist"] {
+        assert!(told.contains(is_told), "{is_told}");
+    }
+    for secret in ["open sesame", "org.example", "Ada", table.udid(0)] {
+        assert!(!told.contains(secret), "{secret}");
+    }
+}
+
+#[test]
 fn what_the_repository_has_lost_is_found_before_the_phone_is_asked() {
     let table = Table::ready(&[0]);
     let (first, truth) = days(&table, 0, 2).remove(0);

@@ -18,8 +18,12 @@ pub(super) const LOCKDOWN: &str = "com.apple.mobile.lockdown";
 const TOLD_FILE: &str = "Status.plist";
 
 /// Paths of AFC that are the same on every device.
-const KNOWN_PATHS: [&str; 3] =
-    ["/com.apple.itunes.lock_sync", "/Books/iBooksData2.plist", "/iTunes_Control/iTunes/"];
+const KNOWN_PATHS: [&str; 4] = [
+    "/com.apple.itunes.lock_sync",
+    "/Books/iBooksData2.plist",
+    "/iTunes_Control/iTunes/",
+    "/iTunesRestore",
+];
 
 const AFC_HEADER_LEN: usize = 40;
 
@@ -156,7 +160,7 @@ impl Conversation {
         let told = self.book.with_redactor(|redactor| {
             // Numbers, then a path: by what each operation has.
             let (numbers, has_path) = match (by, operation) {
-                (By::Host, 0x0a) => (0, true),
+                (By::Host, 0x08..=0x0a) => (0, true),
                 (By::Host, 0x0d) => (1, true),
                 (By::Host, 0x14) | (By::Device, 0x01 | 0x0e) => (1, false),
                 (By::Host, 0x0f | 0x1b) => (2, false),

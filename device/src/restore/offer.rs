@@ -67,7 +67,9 @@ impl Offer {
         };
         let status = list("Status.plist")?;
         let manifest = list("Manifest.plist")?;
-        let info = list("Info.plist")?;
+        // Devices bear that it is missing, so it is none of those that must be there.
+        let info = BackupPath::of_file(&udid, "Info.plist").tree_path();
+        let info = read_list(reader, &info).map_err(|error| unreadable("Info.plist", error))?;
         let db = BackupPath::of_file(&udid, "Manifest.db").tree_path();
         if reader.entry(&db).map_err(|error| unreadable("Manifest.db", error))?.is_none() {
             absent.push("Manifest.db");

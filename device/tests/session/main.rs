@@ -11,4 +11,5 @@ mod matrix;
 mod password;
 mod play;
 mod restores;
+mod restores_stored;
 mod table;

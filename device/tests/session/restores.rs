@@ -9,7 +9,6 @@ use devsnap_device::restore::{
 use devsnap_device::transport::{Usbmuxd, UsbmuxdAddress};
 use devsnap_device::watch::Stage;
 use devsnap_device::{DeviceError, DeviceErrorKind as Kind, DeviceRestore, DeviceRestoreOptions};
-use devsnap_engine::backend::{Backend, BackendErrorKind, ObjectKind};
 use devsnap_engine::check;
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::progress::Silent;
@@ -19,7 +18,6 @@ use devsnap_simulator::mobilebackup2::RestoreReport;
 use devsnap_simulator::phone::{
     Cut, CutAt, Faults, LockdownValue, OddRestore, Passcode, Stage as At,
 };
-use devsnap_testkit::{Call, Effect, FaultBackend, MemoryBackend, TestRepository, When};
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -33,11 +31,11 @@ const REPLACE: RestoreChoices = RestoreChoices {
 };
 
 /// How one goes about it.
-struct How {
-    choices: RestoreChoices,
-    with_apps: bool,
-    password: Option<&'static str>,
-    storage_patience: Duration,
+pub(crate) struct How {
+    pub(crate) choices: RestoreChoices,
+    pub(crate) with_apps: bool,
+    pub(crate) password: Option<&'static str>,
+    pub(crate) storage_patience: Duration,
 }
 
 impl Default for How {
@@ -69,12 +67,16 @@ fn connect(table: &Table, how: &How) -> Result<DeviceRestore, DeviceError> {
 }
 
 /// Restores a snapshot, if nothing that is found before stands in the way.
-fn restore(table: &Table, named: &Named, how: &How) -> Result<RestoreOutcome, DeviceError> {
+pub(crate) fn restore(
+    table: &Table,
+    named: &Named,
+    how: &How,
+) -> Result<RestoreOutcome, DeviceError> {
     restore_after(table, named, how, &|| ())
 }
 
 /// As [`restore`]; `before` is called when nothing stands in the way, before the phone is asked.
-fn restore_after(
+pub(crate) fn restore_after(
     table: &Table,
     named: &Named,
     how: &How,
@@ -117,12 +119,12 @@ fn extent(needs: &check::Needs, named: &Named) -> Extent {
     }
 }
 
-fn report(table: &Table) -> RestoreReport {
+pub(crate) fn report(table: &Table) -> RestoreReport {
     RestoreReport::newest(&table.phone_folder()).unwrap()
 }
 
 /// Whether the phone has been asked for a restore at all.
-fn was_asked(table: &Table) -> bool {
+pub(crate) fn was_asked(table: &Table) -> bool {
     RestoreReport::newest(&table.phone_folder()).is_ok()
 }
 
@@ -136,13 +138,13 @@ fn on_phone(table: &Table) -> Contents {
 }
 
 #[track_caller]
-fn holds(table: &Table, truth: &Truth) {
+pub(crate) fn holds(table: &Table, truth: &Truth) {
     let contents = on_phone(table);
     assert_eq!(sums(contents.items()), sums(truth.items.iter()));
 }
 
 /// Backs the phone up on so many days; each with its truth. Another day has passed since.
-fn days(table: &Table, count: u64) -> Vec<(Named, Truth)> {
+pub(crate) fn days(table: &Table, count: u64) -> Vec<(Named, Truth)> {
     let days = (0..count).map(|day| {
         let kept = table.back_up().unwrap();
         let truth = newest(&table.phone_folder());
@@ -250,27 +252,6 @@ fn an_encrypted_snapshot_goes_back_with_its_password() {
 }
 
 #[test]
-fn a_wrong_password_and_a_lost_pack_are_found_before_the_phone_is_asked() {
-    let memory = Arc::new(MemoryBackend::new());
-    let mut table = Table::faulty(73, Faults::default());
-    table.repository = TestRepository::over(memory.clone());
-    table.phone().set_backup_password(Some("secret".into()));
-    let kept = days(&table, 1).remove(0).0;
-    for wrong in ["Secret", "secret\n", ""] {
-        let how = How { password: Some(wrong), ..How::default() };
-        let refused = restore(&table, &kept, &how).unwrap_err();
-        assert_eq!(refused.kind(), Kind::WrongPassword, "{wrong:?}: {refused}");
-    }
-    let packs = memory.list(ObjectKind::DataPack, "").map(|pack| pack.unwrap().key);
-    let lost = packs.min_by_key(|key| key.name().to_owned()).unwrap();
-    memory.remove(&lost).unwrap();
-    let how = How { password: Some("secret"), ..How::default() };
-    let refused = restore(&table, &kept, &how).unwrap_err();
-    assert_eq!(refused.to_string(), "not whole");
-    assert!(!was_asked(&table));
-}
-
-#[test]
 fn what_the_phone_says_of_itself_is_looked_at_before_anything_is_asked() {
     let told = |place, value| Faults {
         lockdown_values: vec![LockdownValue::of(place, value)],
@@ -365,59 +346,6 @@ fn well_again(table: &Table, kept: &Named) {
         std::thread::sleep(Duration::from_millis(100));
     }
     panic!("it stays busy");
-}
-
-/// A table over a storage that fails when it is told to.
-fn over_faults(seed: u64) -> (Table, Arc<FaultBackend>) {
-    let backend = Arc::new(FaultBackend::new(Arc::new(MemoryBackend::new()), seed));
-    let mut table = Table::faulty(seed, Faults::default());
-    table.repository = TestRepository::over(backend.clone());
-    (table, backend)
-}
-
-fn is_down(backend: &FaultBackend) {
-    backend.fail(Call::Get, When::From(1), Effect::Refused(BackendErrorKind::Unreachable));
-}
-
-#[test]
-fn a_storage_that_does_not_answer_for_a_while_is_waited_for_and_that_is_said_once() {
-    let (table, backend) = over_faults(71);
-    let (kept, truth) = days(&table, 2).remove(0);
-    let met = backend.faults_met();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while backend.faults_met() < met + 3 && !table.interrupt.is_raised() {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            backend.heal();
-        });
-        let restored = restore_after(&table, &kept, &How::default(), &|| is_down(&backend));
-        // Should it have failed, the other need not wait.
-        if restored.is_err() {
-            table.interrupt.raise();
-        }
-        restored.unwrap();
-    });
-    let report = report(&table);
-    assert_eq!((report.same, report.error), (report.asked, None));
-    holds(&table, &truth);
-    let warnings = table.seen.warnings.lock().unwrap();
-    let said = warnings.iter().filter(|warning| warning.contains("does not answer"));
-    assert_eq!(said.count(), 1, "{warnings:?}");
-}
-
-#[test]
-fn a_storage_that_stays_away_ends_the_restore_when_patience_does() {
-    let (table, backend) = over_faults(72);
-    let kept = days(&table, 1).remove(0).0;
-    let how = How { storage_patience: Duration::from_millis(200), ..How::default() };
-    let failed = restore_after(&table, &kept, &how, &|| is_down(&backend)).unwrap_err();
-    assert_eq!(failed.kind(), Kind::StorageFailed, "{failed}");
-    let of_engine = std::error::Error::source(&failed).unwrap().to_string();
-    assert!(of_engine.contains("cannot be reached"), "{of_engine}");
-    assert!(report(&table).error.is_some(), "the phone is not told that all is well");
-    backend.heal();
-    restore(&table, &kept, &How::default()).unwrap();
 }
 
 #[test]

@@ -42,10 +42,14 @@ pub(in crate::commands) fn remember(repository: &Repository, device: &DeviceInfo
 
 /// The snapshot to go on from, when one was restored and none of the device was taken since.
 pub(super) fn parent(repository: &Repository, udid: &Udid) -> Result<Option<SnapshotId>, Failure> {
-    let Some(restored) = file(repository, udid).and_then(|file| read(&file)) else {
-        return Ok(None);
-    };
-    Ok(choose(restored, &repository.snapshots()?.named, udid))
+    let Some(file) = file(repository, udid) else { return Ok(None) };
+    let Some(restored) = read(&file) else { return Ok(None) };
+    let chosen = choose(restored, &repository.snapshots()?.named, udid);
+    if chosen.is_none() {
+        // It will not be true again.
+        let _ = fs::remove_file(&file);
+    }
+    Ok(chosen)
 }
 
 fn choose(restored: Restored, named: &[Named], udid: &Udid) -> Option<SnapshotId> {

@@ -37,6 +37,8 @@ pub enum ExitCode {
     Locked = 22,
     /// The device's management, its settings or its state forbid it.
     Refused = 24,
+    /// The backup password of a device is wrong.
+    WrongBackupPassword = 25,
     /// Stored data is damaged.
     Damaged = 26,
     /// The person stopped it.
@@ -57,6 +59,7 @@ impl ExitCode {
             ExitCode::NoDevice => "no-device",
             ExitCode::Locked => "locked",
             ExitCode::Refused => "refused",
+            ExitCode::WrongBackupPassword => "wrong-backup-password",
             ExitCode::Damaged => "damaged",
             ExitCode::Interrupted => "interrupted",
         }

@@ -14,13 +14,17 @@
 //! that of a `Manifest.db`; [`Udid`] is a device's name, safe as a path component. What is said to a
 //! device, what is accepted from it, and how sure we are of each is in `docs/device-protocol.md`.
 //!
+//! [`keybag`] is what the password of an encrypted backup opens.
+//!
 //! Everything read here is hostile: it comes from a device, or from a folder anybody may have
 //! written. Lengths are capped before memory is taken, and no link inside a set is followed.
 #![deny(missing_docs)]
 
 pub mod backup_set;
+pub mod conversion;
 pub mod devicelink;
 pub mod error;
+pub mod keybag;
 pub mod lockdown;
 pub mod manifest;
 pub mod mobilebackup2;
@@ -29,6 +33,7 @@ pub mod plist_stream;
 pub mod recording;
 pub mod services;
 pub mod source;
+pub mod stored_set;
 pub mod transport;
 pub mod udid;
 pub mod virtual_dir;
@@ -37,5 +42,6 @@ pub mod watch;
 pub use backup_set::{BackupSet, Oddity, SnapshotState};
 pub use error::{DeviceError, DeviceErrorKind, Result};
 pub use recording::Recorder;
-pub use source::{BackupOutcome, DeviceOptions, DeviceSource};
+pub use source::{BackupOutcome, ConversionOptions, DeviceOptions, DeviceSource};
 pub use udid::Udid;
+pub use virtual_dir::Converted;

@@ -22,6 +22,8 @@ pub enum Stage {
     Receiving,
     /// All has arrived; the device puts the new set in the old one's place.
     Moving,
+    /// Encrypted files, which waited for their keys, are stored as plaintext.
+    Converting,
     /// The last bytes are made safe, and the device looks at what it has handed over.
     Finishing,
 }
@@ -38,6 +40,7 @@ impl Stage {
             Stage::Preparing => "preparing",
             Stage::Receiving => "receiving",
             Stage::Moving => "moving",
+            Stage::Converting => "converting",
             Stage::Finishing => "finishing",
         }
     }

@@ -16,6 +16,7 @@ mod conversation;
 mod device;
 mod edits;
 mod fixed;
+mod keybag;
 mod list;
 mod manifest;
 mod marks;
@@ -37,6 +38,7 @@ pub use conversation::{
 };
 pub use device::{backup_set, plist, udid};
 pub use edits::edits;
+pub use keybag::keybag;
 pub use list::list;
 pub use manifest::{manifest_rows, mbfile};
 pub use marks::{session_mark, session_marks, stored_pack, sweep_mark};
@@ -77,6 +79,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "edits", run: edits, seeds: edits::seeds },
     Target { name: "file_stream", run: file_stream, seeds: conversation::file_stream_seeds },
     Target { name: "holes", run: holes, seeds: records::holes_seeds },
+    Target { name: "keybag", run: keybag, seeds: keybag::keybag_seeds },
     Target { name: "list", run: list, seeds: list::seeds },
     Target { name: "location", run: location, seeds: typed::location_seeds },
     Target { name: "manifest_rows", run: manifest_rows, seeds: manifest::manifest_rows_seeds },

@@ -55,7 +55,9 @@ const DEVICE: House = House {
     folder: "device/src",
     floors: &[
         &["error", "udid", "plist_guard", "watch"],
+        &["keybag"],
         &["backup_set", "manifest"],
+        &["conversion"],
         &["transport"],
         &["plist_stream"],
         &["lockdown"],
@@ -63,7 +65,7 @@ const DEVICE: House = House {
         &["recording", "devicelink"],
         &["virtual_dir"],
         &["mobilebackup2"],
-        &["source"],
+        &["source", "stored_set"],
     ],
     outside: &[],
     doors: &["lib"],

@@ -1,4 +1,5 @@
 //! Phones and tablets: which one, how patiently, and what of it.
+use super::BackupPasswordArgs;
 use clap::{Args, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +52,31 @@ pub struct SnapshotDeviceArgs {
     /// Whether it is recorded.
     #[command(flatten)]
     pub recording: RecordArgs,
+    /// With the backup password of a device that encrypts, its files are stored as plaintext.
+    #[command(flatten)]
+    pub backup_password: BackupPasswordArgs,
+    /// Store photos, films and music of an encrypted device as plaintext too: it costs time, and
+    /// saves room only if the device sends them again
+    #[arg(long)]
+    pub convert_media: bool,
+    /// Let so much of an encrypted device wait on this computer's disk until its keys have come
+    /// [default: a quarter of what is free there]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub spool_limit: Option<u64>,
+}
+
+/// `convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// Which snapshots: latest, latest~2, ids, tags or dates
+    #[arg(value_name = "SNAP", required = true)]
+    pub snapshots: Vec<String>,
+    /// The password that the device had then.
+    #[command(flatten)]
+    pub backup_password: BackupPasswordArgs,
+    /// Convert photos, films and music too
+    #[arg(long)]
+    pub convert_media: bool,
 }
 
 /// `devices`.

@@ -2,6 +2,7 @@
 //! of the engine, and nothing else.
 //!
 //! `docs/cli.md` describes the same, and `tests/reference.rs` holds the two against each other.
+mod backup_password;
 mod device;
 mod keeping;
 mod keys;
@@ -10,8 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use backup_password::{BackupPasswordArgs, NewBackupPasswordArgs};
 pub use device::{
-    DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, RecordArgs,
+    ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, RecordArgs,
     SnapshotDeviceArgs,
 };
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
@@ -161,6 +163,13 @@ pub enum Command {
         devsnap forget --keep-within 1y --keep-yearly all\n  \
         devsnap forget 9c1e44d0")]
     Forget(ForgetArgs),
+    /// Store snapshots of encrypted devices as plaintext, so that they deduplicate
+    #[command(after_help = "What a device encrypts with a backup password is never like what it \
+        sent before. With that\npassword the repository keeps the plaintext instead, under its \
+        own encryption, and gives the\ndevice's bytes back to the last one. `devsnap snapshot \
+        --backup-password-file` does it at once.\n\nExample:\n  \
+        devsnap convert latest latest~1 --backup-password-file ~/.anna-backup")]
+    Convert(ConvertArgs),
     /// Check that the repository holds together
     #[command(after_help = "Example:\n  devsnap check --read-data=5")]
     Check(CheckArgs),
@@ -219,7 +228,8 @@ pub struct SnapshotArgs {
     /// The folder [default: the device that is attached]
     #[arg(value_name = "PATH", value_hint = ValueHint::DirPath)]
     #[arg(conflicts_with_all = [
-        "device", "all", "full", "parent", "wait", "max_size", "ignore_space", "record"
+        "device", "all", "full", "parent", "wait", "max_size", "ignore_space", "record",
+        "spool_limit"
     ])]
     pub path: Option<PathBuf>,
     /// Give the snapshot this word to find it by; may be repeated

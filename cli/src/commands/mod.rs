@@ -3,6 +3,7 @@ mod annotate;
 mod cache;
 mod check;
 mod completions;
+mod convert;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
@@ -25,9 +26,9 @@ mod snapshots;
 mod stats;
 mod version;
 
-use crate::args::{Command, DeviceCommand, Global};
+use crate::args::{BackupPasswordArgs, Command, DeviceCommand, Global, NewBackupPasswordArgs};
 use crate::failure::{ExitCode, Failure};
-use crate::password::{Secret, Sources};
+use crate::password::{BackupSources, Password, Places, Secret, Sources};
 use crate::report::Report;
 use crate::settings::{HomeFolders, Settings};
 use crate::terminal::AtTerminal;
@@ -81,6 +82,7 @@ fn run_as_asked(command: &Command, session: &Session<'_>) -> Result<ExitCode, Fa
         Command::Dump(args) => dump::run(session, args),
         Command::Forget(args) => forget::run(session, args),
         Command::Check(args) => check::run(session, args),
+        Command::Convert(args) => convert::run(session, args),
         Command::Tag(args) => annotate::tag(session, args),
         Command::Describe(args) => annotate::describe(session, args),
         Command::Prune(args) => prune::run(session, args),
@@ -109,6 +111,7 @@ fn beyond_a_writer_key(command: &Command) -> Option<&'static str> {
         }
         Command::Dump(_) => Some("reading a file"),
         Command::Check(_) => Some("checking"),
+        Command::Convert(_) => Some("converting"),
         Command::Forget(_) => Some("forgetting"),
         Command::Prune(_) => Some("pruning"),
         Command::Tag(_) | Command::Describe(_) => Some("saying something of a snapshot"),
@@ -166,11 +169,38 @@ impl<'a> Session<'a> {
         Ok(repository.into_iter().chain(cache).collect())
     }
 
-    /// Asks the places where a secret may be, in their order.
-    fn with_sources<T>(&self, ask: impl FnOnce(&Sources<'_>) -> T) -> T {
+    /// What is around this process, where passwords may be.
+    fn with_places<T>(&self, ask: impl FnOnce(Places<'_>) -> T) -> T {
         let person = AtTerminal { report: self.report, interrupt: self.interrupt };
         let variable = |name: &str| std::env::var_os(name);
-        ask(&Sources { global: self.global, variable: &variable, person: &person })
+        ask(Places { variable: &variable, person: &person })
+    }
+
+    /// Asks the places where the repository's secret may be, in their order.
+    fn with_sources<T>(&self, ask: impl FnOnce(&Sources<'_>) -> T) -> T {
+        self.with_places(|places| ask(&Sources { global: self.global, places }))
+    }
+
+    /// The backup password, when flags or environment name one. Nobody is asked, so any command may
+    /// call it that can do without.
+    #[allow(dead_code, reason = "the commands that need it follow")]
+    fn backup_password_if_given(
+        &self,
+        flags: &BackupPasswordArgs,
+    ) -> Result<Option<Password>, Failure> {
+        self.with_places(|places| BackupSources { places }.if_given(flags))
+    }
+
+    /// The backup password; asked for when it is not given.
+    #[allow(dead_code, reason = "the commands that need it follow")]
+    fn backup_password(&self, flags: &BackupPasswordArgs) -> Result<Password, Failure> {
+        self.with_places(|places| BackupSources { places }.existing(flags))
+    }
+
+    /// A new backup password; asked for twice when it is not given.
+    #[allow(dead_code, reason = "the commands that need it follow")]
+    fn new_backup_password(&self, flags: &NewBackupPasswordArgs) -> Result<Password, Failure> {
+        self.with_places(|places| BackupSources { places }.fresh(flags))
     }
 
     /// Opens the repository; asks for the password only once the place is known to be there.

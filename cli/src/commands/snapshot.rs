@@ -1,6 +1,7 @@
 //! `devsnap snapshot`: keeps a folder, or a device's backup folder, as it is now; without a path, a
 //! device itself.
 use super::Session;
+use super::convert::{Conversion, convert_made};
 use super::device;
 use super::set_source::SetSource;
 use crate::args::SnapshotArgs;
@@ -39,6 +40,7 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
     let options = options(session, args, origin);
     let mut folder_options = folder_options(set.as_ref(), exclude)?;
 
+    let password = session.backup_password_if_given(&args.phone.backup_password)?;
     let repository = session.open_repository()?;
     folder_options.not_into = own_folders_in(session, &folder)?;
     let source = FolderSource::new(folder.clone(), folder_options);
@@ -46,7 +48,7 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
     let make = |source: &mut dyn Source| {
         create_snapshot(&repository, source, &options, &watch, session.interrupt)
     };
-    let (made, is_torn) = match set {
+    let (mut made, is_torn) = match set {
         None => (make(&mut { source })?, false),
         Some(set) => {
             let mut source = SetSource::new(source, folder, set);
@@ -56,7 +58,18 @@ pub(super) fn run(session: &Session<'_>, args: &SnapshotArgs) -> Result<ExitCode
     drop(watch);
 
     let stored = if args.dry_run { Stored::No } else { Stored::Yes };
+    if let Some(password) = password.filter(|_| !args.dry_run && can_be_converted(&made)) {
+        let converts_media = args.phone.convert_media;
+        let conversion = Conversion { password: Arc::new(password), converts_media };
+        convert_made(session, &repository, &mut made, &conversion)?;
+    }
     tell(session, &made, stored, || json!({ "changed_meanwhile": is_torn }))
+}
+
+/// Whether it is of an encrypted set, and whole.
+fn can_be_converted(made: &BackupReport) -> bool {
+    let snapshot = &made.named.snapshot;
+    snapshot.is_complete() && matches!(&snapshot.origin, Origin::Device(device) if device.encrypted)
 }
 
 /// Whether a run stored what it made.

@@ -2,10 +2,13 @@
 use super::Session;
 use crate::failure::{ExitCode, Failure};
 use crate::report::text::size;
-use devsnap_engine::repository::StoredTotals;
-use devsnap_engine::snapshot::Named;
+use devsnap_engine::node::{Encoding, NodeKind};
+use devsnap_engine::path::TreePath;
+use devsnap_engine::reader::SnapshotReader;
+use devsnap_engine::repository::{Repository, StoredTotals};
+use devsnap_engine::snapshot::{Named, Origin};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
     let repository = session.open_repository()?;
@@ -13,6 +16,7 @@ pub(super) fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
     let stored = repository.stored_totals()?;
     let logical = named.iter().map(restored_bytes).fold(0, u64::saturating_add);
     let sources = named.iter().map(|n| n.snapshot.lineage()).collect::<BTreeSet<_>>().len();
+    let encrypted = Encrypted::count(&repository, &named)?;
     session.report.data(
         || {
             json!({
@@ -26,11 +30,65 @@ pub(super) fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
                 "meta_packs": stored.meta_packs,
                 "blobs": stored.blobs,
                 "segments": stored.segments,
+                "bytes_encrypted_as_plaintext": encrypted.as_plaintext,
+                "bytes_encrypted_as_received": encrypted.as_received,
             })
         },
-        || for_people(&repository.id().short(), named.len(), sources, logical, &stored),
+        || {
+            let id = repository.id().short();
+            for_people(&id, named.len(), sources, logical, &stored) + &encrypted.for_people()
+        },
     )?;
     Ok(ExitCode::Done)
+}
+
+/// How the files of encrypted devices are stored, by the newest snapshot of each: bytes as the device
+/// has encrypted them.
+#[derive(Default)]
+struct Encrypted {
+    as_plaintext: u64,
+    as_received: u64,
+}
+
+impl Encrypted {
+    fn count(repository: &Repository, named: &[Named]) -> Result<Self, Failure> {
+        let mut counted = Encrypted::default();
+        // A station reads no trees.
+        if repository.is_write_only() {
+            return Ok(counted);
+        }
+        let mut newest = BTreeMap::new();
+        for named in named {
+            if let Origin::Device(device) = &named.snapshot.origin {
+                newest.insert(&device.udid, (device.encrypted, &named.snapshot));
+            }
+        }
+        for (_, snapshot) in newest.into_values().filter(|(is_encrypted, _)| *is_encrypted) {
+            for entry in repository.view(snapshot).walk(&TreePath::root()) {
+                let (_, node) = entry?;
+                match (node.kind, &node.encoding) {
+                    (NodeKind::File, Encoding::AsStored) => {
+                        counted.as_received += node.size_bytes()
+                    }
+                    (NodeKind::File, _) => counted.as_plaintext += node.size_bytes(),
+                    _ => {}
+                }
+            }
+        }
+        Ok(counted)
+    }
+
+    fn for_people(&self) -> String {
+        match (self.as_plaintext, self.as_received) {
+            (0, 0) => String::new(),
+            (plain, sealed) => format!(
+                "\n  the newest snapshots of encrypted devices: {} kept as plaintext, {} as the \
+                 devices encrypted it",
+                size(plain),
+                size(sealed)
+            ),
+        }
+    }
 }
 
 /// What bringing this snapshot back would write.

@@ -53,6 +53,7 @@ fn code_of(kind: DeviceErrorKind) -> ExitCode {
             ExitCode::Refused
         }
         Kind::NoSpaceHere | Kind::NoSpaceOnDevice => ExitCode::NoSpace,
+        Kind::WrongPassword => ExitCode::WrongBackupPassword,
         Kind::Cancelled => ExitCode::Interrupted,
         _ => ExitCode::Failed,
     }

@@ -79,6 +79,7 @@ fn device_line_of(counts: &Counts, stage: Stage, device: &str) -> String {
     let waiting = match stage {
         Stage::WaitingForOtherSync => Some("waiting until another program has synced".to_owned()),
         Stage::Preparing => Some("preparing".to_owned()),
+        Stage::Converting => Some("storing encrypted files as plaintext".to_owned()),
         _ => call_for(stage).map(|(_, deed)| format!("{deed} {device}")),
     };
     if let Some(waiting) = waiting {

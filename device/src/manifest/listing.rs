@@ -3,7 +3,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, Statement, params_from_iter};
 
 use super::database::{BadManifest, ManifestDb, Meter};
-use super::{FileId, NAME_LEN_MAX, Row, RowKind};
+use super::{FileId, MbFile, NAME_LEN_MAX, Row, RowKind};
 
 /// In which order rows come.
 ///
@@ -50,7 +50,7 @@ impl Within {
         Within { path: path.into(), ..self }
     }
 
-    /// Without their records, which are most of the bytes.
+    /// Without what is said of each file, which takes most of the time.
     #[must_use]
     pub fn names_only(self) -> Within {
         Within { names_only: true, ..self }
@@ -249,7 +249,7 @@ fn read(row: &rusqlite::Row<'_>) -> Option<Row> {
         domain: name(1)?,
         relative_path: name(2)?,
         kind: RowKind::of(row.get_ref(3).ok()?.as_i64().ok()?),
-        record: bytes(row.get_ref(4).ok()?).map(<[u8]>::to_vec),
+        file: bytes(row.get_ref(4).ok()?).and_then(|record| MbFile::decode(record).ok()),
     })
 }
 

@@ -27,10 +27,10 @@ pub use record::{BadRecord, MbFile};
 
 /// The name of a stored file: the SHA-1 of its domain and path.
 ///
-/// There is no other way to one than 40 lower-case hexadecimal digits, so it is safe as a path
-/// component. Its order is that of its digits.
+/// It is spelt as 40 lower-case hexadecimal digits, so it is safe as a path component. Its order is that
+/// of its digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FileId([u8; 20]);
+pub struct FileId(pub [u8; 20]);
 
 impl FileId {
     /// The name that a device gives the file at `relative_path` in `domain`.
@@ -99,13 +99,13 @@ pub enum RowKind {
 impl RowKind {
     /// # Source
     ///
-    /// 1, 2 and 4 are all that finished manifests have; others are a running session's.
+    /// 1, 2 and 4 are all that finished manifests have; other bits are a running session's.
     fn of(flags: i64) -> RowKind {
-        match flags {
+        match flags & 7 {
             1 => RowKind::File,
             2 => RowKind::Folder,
             4 => RowKind::Symlink,
-            other => RowKind::Other(other),
+            _ => RowKind::Other(flags),
         }
     }
 }
@@ -121,9 +121,9 @@ pub struct Row {
     pub relative_path: String,
     /// What it is.
     pub kind: RowKind,
-    /// What else is said of it, not yet decoded; `None` where the manifest has nothing, or where it was
-    /// not asked for.
-    pub record: Option<Vec<u8>>,
+    /// What else is said of it; `None` where the manifest says nothing that can be read, which real ones do
+    /// too, or where it was not asked for.
+    pub file: Option<MbFile>,
 }
 
 /// The longest domain and the longest path that a row may have, in bytes.
@@ -134,16 +134,6 @@ pub struct Row {
 pub const NAME_LEN_MAX: usize = 4096;
 
 impl Row {
-    /// What the row says of its file.
-    ///
-    /// # Errors
-    ///
-    /// Nothing that can be read: real manifests have such rows too, so this is no reason to give up the
-    /// others.
-    pub fn file(&self) -> Result<MbFile, BadRecord> {
-        MbFile::decode(self.record.as_deref().ok_or(BadRecord::Absent)?)
-    }
-
     /// Whether the file's name is the one that a device gives the file at this path.
     pub fn is_named_rightly(&self) -> bool {
         self.file_id == FileId::of(&self.domain, &self.relative_path)

@@ -220,6 +220,10 @@ impl Talk<'_> {
         }
         match status_of_set.map(|set| set.state) {
             Some(SnapshotState::Finished) => {
+                if dir.has_waiting() {
+                    self.stage(Stage::Converting);
+                    dir.convert();
+                }
                 self.stage(Stage::Finishing);
                 let flushed = dir.flush();
                 self.so_far.finished = flushed.code == StatusCode::Ok;

@@ -74,6 +74,19 @@ impl Fields {
         }
     }
 
+    /// The bytes under `key`, if there are any; the list's limits bound them.
+    ///
+    /// # Errors
+    ///
+    /// Something else stands there.
+    pub fn data(&self, key: &'static str) -> Result<Option<&[u8]>, BadPlist> {
+        match self.0.get(key) {
+            None => Ok(None),
+            Some(Value::Data(data)) => Ok(Some(data)),
+            Some(_) => Err(BadPlist::WrongType { key, expected: "data" }),
+        }
+    }
+
     /// The dictionary under `key`; an absent one is empty.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 //! was durable before it heard "yes", its last word was that all is well, and it did nothing that
 //! no device does. Otherwise the run fails, and the next one shows the device its last snapshot.
 mod connections;
+mod converting;
 mod signals;
 mod sync_lock;
 mod verdict;
@@ -35,9 +36,10 @@ use crate::mobilebackup2::info_plist::Collected;
 use crate::transport::{DeviceAddress, Transport, Wait, distinct};
 use crate::udid::Udid;
 use crate::virtual_dir::previous::{NoPrevious, Previous};
-use crate::virtual_dir::{DirOptions, VirtualBackupDir};
+use crate::virtual_dir::{Converted, DirOptions, VirtualBackupDir};
 use crate::watch::{DeviceWatch, Stage};
 use connections::Open;
+pub use converting::ConversionOptions;
 use signals::{SessionWait, Signals};
 use verdict::{is_lost, must_be_kept};
 
@@ -53,6 +55,8 @@ pub struct DeviceOptions {
     pub full: bool,
     /// The snapshot the device shall continue, when not the newest that will do.
     pub parent: Option<SnapshotId>,
+    /// The files of an encrypted device become plaintext where they can be encrypted again.
+    pub conversion: Option<ConversionOptions>,
     /// How much room the device is told there is, in bytes.
     pub free_bytes: u64,
     /// When the session takes place: what it brings is dated so.
@@ -75,6 +79,7 @@ impl DeviceOptions {
             records,
             full: false,
             parent: None,
+            conversion: None,
             free_bytes,
             now,
             pairing: PairingPatience::default(),
@@ -101,6 +106,8 @@ pub struct BackupOutcome {
     /// Files that the device could not send, by its own word. It leaves them out of its manifest
     /// or has sent them again.
     pub not_sent: u64,
+    /// How the files of an encrypted device were stored, if they were to become plaintext.
+    pub converted: Option<Converted>,
 }
 
 /// A device that trusts this computer, to be backed up once.
@@ -221,6 +228,7 @@ impl DeviceSource {
         };
         self.watch.stage(Stage::Connecting);
         let mut open = Open::new(&self.device, &signals, &self.watch, &mut wait)?;
+        let conversion = self.conversion(previous.as_ref().filter(|_| is_shown), run)?;
         let mut dir = VirtualBackupDir::new(DirOptions {
             udid: self.info.udid.clone(),
             previous: previous.as_ref(),
@@ -229,6 +237,8 @@ impl DeviceSource {
             scratch: run.scratch,
             progress: run.progress,
             now: self.options.now,
+            conversion,
+            interrupt: run.interrupt,
         });
         let request = BackupRequest {
             target: self.info.udid_on_the_wire.clone(),
@@ -307,7 +317,7 @@ impl DeviceSource {
             }
         }
         let mut faults = Faults::default();
-        let verification = dir.verify(&mut faults, run.interrupt);
+        let verification = dir.verify(&mut faults);
         if !answered {
             let path = TreePath::from_slashed(self.info.udid.as_str().as_bytes());
             let path = path.unwrap_or_default();
@@ -325,6 +335,7 @@ impl DeviceSource {
             answered,
             received: dir.received(),
             not_sent: dir.files_failed(),
+            converted: dir.converted().cloned(),
         });
         Ok(Delivery { edits, faults })
     }

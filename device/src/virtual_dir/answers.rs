@@ -160,6 +160,9 @@ impl VirtualBackupDir<'_> {
 
     /// Makes all that came durable; the answer to the message that asked for it.
     pub fn flush(&mut self) -> Status {
+        if self.has_failed() {
+            return Status::failed(self.failure_code());
+        }
         match self.contents.flush() {
             Ok(()) => Status::done(),
             Err(error) => {

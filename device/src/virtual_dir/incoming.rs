@@ -5,7 +5,9 @@ use devsnap_engine::source::ContentStream;
 use tempfile::NamedTempFile;
 
 use super::VirtualBackupDir;
+use super::held::Held;
 use super::path::{BackupPath, Shape};
+use crate::conversion::Growing;
 use crate::devicelink::file_stream::{FileEnd, Receiver};
 
 /// Takes the files of one stream in. Once something has failed the rest of the stream is let fall:
@@ -18,10 +20,17 @@ pub(super) struct Incoming<'d, 'r> {
 /// One file.
 struct Arriving {
     path: BackupPath,
-    stream: Box<dyn ContentStream>,
+    to: Destination,
     /// A copy on this computer, of files that the phone reads back within the session.
     local: Option<NamedTempFile>,
     len: u64,
+}
+
+/// Where its bytes go.
+enum Destination {
+    Store(Box<dyn ContentStream>),
+    /// To wait for its key.
+    Spool(Growing),
 }
 
 impl<'d, 'r> Incoming<'d, 'r> {
@@ -29,15 +38,24 @@ impl<'d, 'r> Incoming<'d, 'r> {
         Incoming { dir, file: None }
     }
 
-    fn arriving(&self, path: BackupPath) -> io::Result<Arriving> {
+    fn arriving(&self, path: BackupPath, device_path: &[u8]) -> io::Result<Arriving> {
         let is_read_back = path.shape() == Shape::NamedFile;
         let local = is_read_back.then(|| NamedTempFile::new_in(self.dir.scratch)).transpose()?;
-        Ok(Arriving { path, stream: self.dir.contents.begin(), local, len: 0 })
+        let spooling = self.dir.spooling.as_ref();
+        let to = match spooling.and_then(|spooling| spooling.begin(&path, device_path)) {
+            Some(waits) => Destination::Spool(waits),
+            None => Destination::Store(self.dir.contents.begin()),
+        };
+        Ok(Arriving { path, to, local, len: 0 })
     }
 
     fn store(&mut self, file: Arriving) -> io::Result<()> {
-        let Arriving { path, stream, local, len } = file;
-        let content = stream.finish()?;
+        let Arriving { path, to, local, len } = file;
+        let content = match (to, &mut self.dir.spooling) {
+            (Destination::Store(stream), _) => Held::Stored(stream.finish()?),
+            (Destination::Spool(file), Some(spooling)) => spooling.keep(file, &path),
+            (Destination::Spool(_), None) => return Err(io::Error::other("there is no spool")),
+        };
         self.dir.files += 1;
         self.dir.file_arrived(&path, content, len, local);
         Ok(())
@@ -45,8 +63,17 @@ impl<'d, 'r> Incoming<'d, 'r> {
 }
 
 impl Arriving {
-    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)?;
+    fn take(&mut self, bytes: &[u8], dir: &mut VirtualBackupDir<'_>) -> io::Result<()> {
+        if let (Destination::Spool(file), Some(spooling)) = (&mut self.to, &mut dir.spooling)
+            && !spooling.push(file, bytes)?
+        {
+            let mut stream = dir.contents.begin();
+            io::copy(&mut spooling.overflow(file), &mut stream)?;
+            self.to = Destination::Store(stream);
+        }
+        if let Destination::Store(stream) = &mut self.to {
+            stream.write_all(bytes)?;
+        }
         if let Some(local) = &mut self.local {
             local.write_all(bytes)?;
         }
@@ -56,12 +83,12 @@ impl Arriving {
 }
 
 impl Receiver for Incoming<'_, '_> {
-    fn begin(&mut self, _: &[u8], host_path: &[u8]) {
+    fn begin(&mut self, device_path: &[u8], host_path: &[u8]) {
         if self.dir.has_failed() {
             return;
         }
         match BackupPath::parse_bytes(host_path, &self.dir.udid) {
-            Ok(path) if path.shape() != Shape::Folder => match self.arriving(path) {
+            Ok(path) if path.shape() != Shape::Folder => match self.arriving(path, device_path) {
                 Ok(file) => self.file = Some(file),
                 Err(error) => self.dir.storing_failed(error),
             },
@@ -76,7 +103,7 @@ impl Receiver for Incoming<'_, '_> {
     fn data(&mut self, bytes: &[u8]) {
         let Some(file) = &mut self.file else { return };
         self.dir.bytes += bytes.len() as u64;
-        if let Err(error) = file.take(bytes) {
+        if let Err(error) = file.take(bytes, self.dir) {
             self.file = None;
             self.dir.storing_failed(error);
         }

@@ -7,16 +7,19 @@
 //! It keeps the first thing that went wrong. From then on what the phone sends is let fall and
 //! answered with an error, and nothing of the session is kept.
 mod answers;
+mod held;
 mod incoming;
 pub mod names;
 pub mod path;
 pub mod previous;
 mod rows;
+mod spooling;
 
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
 
+use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::node::{Node, NodeKind, Time};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::Progress;
@@ -28,9 +31,12 @@ use crate::devicelink::StatusCode;
 use crate::error::{DeviceError, DeviceErrorKind, Result};
 use crate::plist_guard::PlistLimits;
 use crate::udid::Udid;
+use held::Held;
 use names::{Below, Change, NameError, Names, Seen};
 use path::{BackupPath, Name};
 use previous::{At, Previous, STATUS_LEN_MAX};
+use spooling::Spooling;
+pub use spooling::{Conversion, Converted};
 
 /// What the folder works with.
 pub struct DirOptions<'r> {
@@ -48,19 +54,26 @@ pub struct DirOptions<'r> {
     pub progress: &'r dyn Progress,
     /// The session's date: what comes is dated so.
     pub now: Time,
+    /// How files of an encrypted set become plaintext, if they do.
+    pub conversion: Option<Conversion>,
+    /// Raised when somebody asks to stop.
+    pub interrupt: &'r Interrupt,
 }
 
 /// A backup folder that is none.
 pub struct VirtualBackupDir<'r> {
     udid: Udid,
-    names: Names<'r, ContentTicket>,
+    names: Names<'r, Held>,
     previous: Option<&'r Previous<'r>>,
     contents: &'r dyn ContentSink,
     scratch: &'r Path,
     progress: &'r dyn Progress,
     now: Time,
+    interrupt: &'r Interrupt,
+    /// Files that wait to become plaintext.
+    spooling: Option<Spooling>,
     /// Copies of the files that came with a name, until something else has their name.
-    local: HashMap<ContentTicket, NamedTempFile>,
+    local: HashMap<Held, NamedTempFile>,
     failure: Option<DeviceError>,
     /// Whether the failure is a thing no phone does, so that it need not be heard out.
     refused: bool,
@@ -72,7 +85,8 @@ pub struct VirtualBackupDir<'r> {
 impl<'r> VirtualBackupDir<'r> {
     /// The folder at the beginning of a session.
     pub fn new(options: DirOptions<'r>) -> Self {
-        let DirOptions { udid, previous, is_shown, contents, scratch, progress, now } = options;
+        let DirOptions { udid, previous, is_shown, contents, scratch, progress, now, .. } = options;
+        let (interrupt, spooling) = (options.interrupt, options.conversion.map(Spooling::new));
         let parent = previous.map(|previous| previous as &dyn Below);
         let (previous, names) = match previous {
             Some(shown) if is_shown => (Some(shown), Names::over(shown, now)),
@@ -86,6 +100,8 @@ impl<'r> VirtualBackupDir<'r> {
             scratch,
             progress,
             now,
+            interrupt,
+            spooling,
             local: HashMap::new(),
             failure: None,
             refused: false,
@@ -155,6 +171,7 @@ impl<'r> VirtualBackupDir<'r> {
         let mut local = NamedTempFile::new_in(self.scratch).map_err(failed)?;
         io::Write::write_all(&mut local, bytes).map_err(failed)?;
         let path = BackupPath::of_file(&self.udid, name);
+        let content = Held::Stored(content);
         self.file_arrived(&path, content, bytes.len() as u64, Some(local));
         self.take_failure().map_or(Ok(()), Err)
     }
@@ -163,7 +180,7 @@ impl<'r> VirtualBackupDir<'r> {
     fn file_arrived(
         &mut self,
         path: &BackupPath,
-        content: ContentTicket,
+        content: Held,
         len: u64,
         local: Option<NamedTempFile>,
     ) {
@@ -226,10 +243,10 @@ impl<'r> VirtualBackupDir<'r> {
     pub fn edits(&self) -> Result<TreeEdits> {
         let mut edits = TreeEdits::new(self.scratch);
         let set = Name::of(self.udid.as_str());
-        let mut tell = |path: &TreePath, change: Change<ContentTicket>| -> Result<(), EditFailed> {
+        let mut tell = |path: &TreePath, change: Change<Held>| -> Result<(), EditFailed> {
             let edit = match change {
                 Change::Folder => put(self.node(NodeKind::Folder, 0o700), None),
-                Change::File(content, _) => put(self.node(NodeKind::File, 0o600), Some(content)),
+                Change::File(held, _) => self.put_held(held).ok_or(EditFailed::Waiting)?,
                 Change::MoveFrom(from) => Edit::MoveFrom(from),
                 Change::Remove => Edit::Remove,
             };
@@ -241,6 +258,19 @@ impl<'r> VirtualBackupDir<'r> {
             DeviceError::new(DeviceErrorKind::StorageFailed, sentence).because(failed)
         })?;
         Ok(edits)
+    }
+
+    fn put_held(&self, held: Held) -> Option<Edit> {
+        let mut node = self.node(NodeKind::File, 0o600);
+        let content = match held {
+            Held::Stored(content) => content,
+            Held::Spooled(number) => {
+                let stored = self.spooling.as_ref()?.stored(number)?;
+                node.encoding = stored.encoding.clone();
+                stored.content
+            }
+        };
+        Some(put(node, Some(content)))
     }
 
     fn node(&self, kind: NodeKind, mode: u32) -> Node {
@@ -260,6 +290,8 @@ fn put(node: Node, content: Option<ContentTicket>) -> Edit {
 enum EditFailed {
     #[error(transparent)]
     Names(#[from] NameError),
+    #[error("a file still waits for its key")]
+    Waiting,
     #[error(transparent)]
     Edits(devsnap_engine::error::Error),
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #[path = "../../../simulator/tests/backup/compare.rs"]
 mod compare;
+mod converted;
 mod cuts;
 mod days;
 mod faults;

@@ -2,7 +2,7 @@
 use devsnap_device::lockdown::{PairRecords, PairingPatience};
 use devsnap_device::transport::{Usbmuxd, UsbmuxdAddress};
 use devsnap_device::watch::{DeviceWatch, Stage};
-use devsnap_device::{BackupOutcome, DeviceError, DeviceOptions, DeviceSource};
+use devsnap_device::{BackupOutcome, ConversionOptions, DeviceError, DeviceOptions, DeviceSource};
 use devsnap_engine::backup::{BackupOptions, create_snapshot};
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::node::{NodeKind, Time};
@@ -28,6 +28,7 @@ pub(crate) struct Table {
     pub(crate) seen: Arc<Seen>,
     pub(crate) interrupt: Interrupt,
     pub(crate) full: bool,
+    pub(crate) conversion: Option<ConversionOptions>,
     pub(crate) free_bytes: u64,
     pub(crate) patience: Patience,
 }
@@ -129,6 +130,7 @@ impl Table {
             seen: Arc::default(),
             interrupt: Interrupt::new(),
             full: false,
+            conversion: None,
             free_bytes: 1 << 40,
             patience: Patience {
                 for_usbmuxd: Duration::ZERO,
@@ -182,6 +184,7 @@ impl Table {
         let now = Time { secs: 1_800_000_000, nanos: 0 };
         let options = DeviceOptions {
             full: self.full,
+            conversion: self.conversion.clone(),
             pairing: PairingPatience {
                 for_usbmuxd: self.patience.for_usbmuxd,
                 for_person: self.patience.for_person,

@@ -86,6 +86,8 @@ struct Playing<'a>(Play<'a>);
 impl Source for Playing<'_> {
     fn run(&mut self, run: &SourceRun<'_>) -> Result<Delivery, SourceError> {
         let mut dir = VirtualBackupDir::new(DirOptions {
+            conversion: None,
+            interrupt: run.interrupt,
             udid: Udid::parse(UDID).unwrap(),
             previous: None,
             is_shown: false,

@@ -52,6 +52,9 @@ pub(crate) struct Generate {
     /// How many bytes in all files together, roughly, e.g. 500MiB.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     bytes: u64,
+    /// How many bytes the database of messages has, on top of that [default: its share of all].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) messages: Option<u64>,
     /// What all chance is drawn from: the same seed makes the same phone.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub(crate) seed: u64,

@@ -18,6 +18,9 @@ pub(crate) fn generate(arguments: &Generate) -> io::Result<()> {
         return Err(io::Error::new(ErrorKind::AlreadyExists, reason));
     }
     let mut contents = Contents::generate(arguments.seed, &arguments.proportions());
+    if let Some(bytes) = arguments.messages {
+        contents.set_messages(bytes);
+    }
     contents.save(&folder)?;
     tell_of(&contents, &folder)
 }

@@ -1,7 +1,7 @@
 //! What a day does to a phone.
-use super::Contents;
 use super::body::{Body, Shape};
 use super::item::{Item, Kind};
+use super::{Contents, MESSAGES};
 use crate::random::Random;
 
 /// A day in seconds.
@@ -24,7 +24,9 @@ pub(super) enum Traces {
 pub(super) fn pass(contents: &mut Contents, seed: u64, traces: Traces) {
     contents.clock += DAY;
     let mut day = Day { random: Random::split(seed, "day"), now: contents.clock };
-    let databases = day.shuffled(keys(contents, |shape| shape == Shape::Database));
+    let mut databases = day.shuffled(keys(contents, |shape| shape == Shape::Database));
+    // No day without messages.
+    databases.sort_by_key(|(domain, path)| (domain.as_str(), path.as_str()) != MESSAGES);
     let half = databases.len().div_ceil(2);
     for key in &databases[..half] {
         day.change(contents, key, true);

@@ -37,6 +37,9 @@ pub struct Proportions {
     pub bytes: u64,
 }
 
+/// The database of messages: domain and path. It changes every day.
+pub const MESSAGES: (&str, &str) = ("HomeDomain", "Library/SMS/sms.db");
+
 /// What is on a phone at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
@@ -51,6 +54,14 @@ impl Contents {
     /// The contents that `seed` stands for. The same seed and proportions give the same phone.
     pub fn generate(seed: u64, proportions: &Proportions) -> Contents {
         generate::generate(seed, proportions)
+    }
+
+    /// Gives the messages of a generated phone about so many bytes, whatever its other files have.
+    pub fn set_messages(&mut self, bytes: u64) {
+        let seed = self.seed ^ 0x736D_732E_6462;
+        if let Some(messages) = self.get_mut(MESSAGES.0, MESSAGES.1) {
+            messages.set_body(Body::new(Shape::Database, seed, bytes));
+        }
     }
 
     /// A phone with nothing on it.

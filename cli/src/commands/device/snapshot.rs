@@ -6,13 +6,17 @@ use super::{Host, patience, pause};
 use crate::args::{SnapshotArgs, SnapshotDeviceArgs};
 use crate::awake::Awake;
 use crate::commands::Session;
+use crate::commands::convert::{Conversion, convert_made};
 use crate::commands::snapshot::{self as common, Stored};
 use crate::failure::{ExitCode, Failure, Received, device_kind};
+use crate::password::Password;
 use crate::report::Watch;
 use devsnap_backends::Location;
 use devsnap_device::lockdown::Battery;
 use devsnap_device::watch::DeviceWatch;
-use devsnap_device::{BackupOutcome, DeviceError, DeviceErrorKind, DeviceOptions, DeviceSource};
+use devsnap_device::{
+    BackupOutcome, ConversionOptions, DeviceError, DeviceErrorKind, DeviceOptions, DeviceSource,
+};
 use devsnap_engine::backup::{BackupReport, create_snapshot};
 use devsnap_engine::error::Error;
 use devsnap_engine::id::SnapshotId;
@@ -49,6 +53,7 @@ fn back_up(session: &Session<'_>, args: &SnapshotArgs, host: &Host) -> Result<Ex
         None => Some(find(session, host, wanted, None)?),
         Some(_) => None,
     };
+    let password = session.backup_password_if_given(&phone.backup_password)?.map(Arc::new);
     let repository = session.open_repository()?;
     let parent = match &phone.parent {
         Some(text) => Some(session.one(&repository, text)?),
@@ -58,7 +63,7 @@ fn back_up(session: &Session<'_>, args: &SnapshotArgs, host: &Host) -> Result<Ex
         Some(found) => found,
         None => find(session, host, wanted, phone.wait)?,
     };
-    let runs = Runs { session, args, host, repository: &repository, parent };
+    let runs = Runs { session, args, host, repository: &repository, parent, password };
     let mut awake = Awake::hold();
     let ended = if phone.all { runs.all(&devices) } else { runs.one(&devices) };
     if !awake.is_held() {
@@ -75,6 +80,8 @@ struct Runs<'a> {
     repository: &'a Repository,
     /// The snapshot that shall be continued, if one was named.
     parent: Option<Named>,
+    /// The backup password, if it was given.
+    password: Option<Arc<Password>>,
 }
 
 /// A session that was kept.
@@ -174,13 +181,56 @@ impl Runs<'_> {
         let report = self.session.report;
         let watch = Arc::new(report.watch_device(device.udid().as_str(), device.name()));
         let mut tries = Tries::default();
-        let made = self.make(device, parent, &watch, &mut tries).map_err(|failure| {
+        let mut made = self.make(device, parent, &watch, &mut tries).map_err(|failure| {
             let bytes_stored = watch.bytes_stored();
             failure.after(Received { bytes_stored, ..tries.in_vain })
         })?;
         drop(watch);
+        self.convert_the_rest(&mut made)?;
         let more = || made.outcome.as_ref().map_or(Value::Null, of_device);
         common::tell(self.session, &made.report, Stored::Yes, more)
+    }
+
+    /// What found no room to wait for its key is converted from the repository; says what a person
+    /// should know of the backup password.
+    fn convert_the_rest(&self, made: &mut Made) -> Result<(), Failure> {
+        let (named, report) = (&made.report.named, self.session.report);
+        let is_encrypted =
+            matches!(&named.snapshot.origin, Origin::Device(device) if device.encrypted);
+        let Some(password) = self.password.as_ref().filter(|_| is_encrypted) else {
+            if is_encrypted {
+                report.note(
+                    "nobody has proven that the backup password is known: `devsnap encryption \
+                     verify` does. With --backup-password-file what changes on the device is \
+                     stored compressed and once",
+                );
+            }
+            return Ok(());
+        };
+        let converted = made.outcome.as_ref().and_then(|outcome| outcome.converted.as_ref());
+        let Some(converted) = converted else { return Ok(()) };
+        if let Some(why) = &converted.locked {
+            let hint = "`devsnap convert` does it later, with the right one";
+            report.warn(&format!(
+                "the device's files are stored as it encrypted them: {why}; {hint}"
+            ));
+            return Ok(());
+        }
+        if converted.overflowed == 0 || !named.snapshot.is_complete() {
+            return Ok(());
+        }
+        if self.repository.is_write_only() {
+            report.note(
+                "some files found no room to wait for their keys and are stored as the device \
+                 encrypted them; `devsnap convert` with the password of the repository mends it",
+            );
+            return Ok(());
+        }
+        let conversion = Conversion {
+            password: password.clone(),
+            converts_media: self.args.phone.convert_media,
+        };
+        convert_made(self.session, self.repository, &mut made.report, &conversion)
     }
 
     /// Tries until it is made, or there is no use in trying.
@@ -259,6 +309,11 @@ impl Runs<'_> {
         Ok(DeviceOptions {
             full: phone.full,
             parent,
+            conversion: self.password.as_ref().map(|password| ConversionOptions {
+                password: password.clone(),
+                spool_max_bytes: phone.spool_limit,
+                converts_media: phone.convert_media,
+            }),
             pairing: patience(phone.wait),
             passcode_patience: phone.wait,
             ..DeviceOptions::new(self.host.records.clone(), free_bytes, now)
@@ -292,6 +347,8 @@ fn of_device(outcome: &BackupOutcome) -> Value {
         "bytes_received": bytes,
         "files_not_sent": outcome.not_sent,
         "answered": outcome.answered,
+        "files_converted": outcome.converted.as_ref().map(|converted| converted.files),
+        "files_overflowed": outcome.converted.as_ref().map(|converted| converted.overflowed),
     })
 }
 

@@ -1,0 +1,123 @@
+//! A set that its password has opened.
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+
+use devsnap_engine::encoding::Decrypting;
+use devsnap_engine::interrupt::Interrupt;
+
+use crate::keybag::{ClassKeys, EncryptedSet, FileKey, Keybag, UnlockError};
+use crate::manifest::{BadManifest, ManifestDb};
+
+/// Keys of one set.
+#[derive(Debug, Clone)]
+pub struct Unlocked {
+    keybag: Keybag,
+    class_keys: ClassKeys,
+    /// `None` before iOS 10.2, whose `Manifest.db` is plain.
+    manifest_key: Option<FileKey>,
+}
+
+/// Why a set does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum Locked {
+    /// It is not encrypted.
+    #[error("the set is not encrypted")]
+    NotEncrypted,
+    /// Its own lists are at fault.
+    #[error("the set's list of keys cannot be used")]
+    Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The password is another one.
+    #[error("the backup password is wrong")]
+    Wrong,
+    /// Somebody asked to stop.
+    #[error("stopping as asked")]
+    Interrupted,
+}
+
+impl From<UnlockError> for Locked {
+    fn from(error: UnlockError) -> Self {
+        match error {
+            UnlockError::WrongPassword => Locked::Wrong,
+            UnlockError::Interrupted => Locked::Interrupted,
+            other => Locked::Unusable(Box::new(other)),
+        }
+    }
+}
+
+/// Why the manifest of an opened set cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum NoManifest {
+    /// What should be it could not be fetched or decrypted.
+    #[error("Manifest.db cannot be decrypted")]
+    Sealed(#[from] io::Error),
+    /// It is no database that a device makes.
+    #[error(transparent)]
+    Bad(#[from] BadManifest),
+}
+
+impl Unlocked {
+    /// Opens the set whose `Manifest.plist` this is. Deriving keys takes seconds; it is spared when the
+    /// keybag is that of a set that is `known`: a device makes a new one only when it sends
+    /// everything anew.
+    ///
+    /// # Errors
+    ///
+    /// The password is another one; the set is not encrypted, or damaged; somebody asked to stop.
+    pub fn of(
+        manifest_plist: &[u8],
+        password: &[u8],
+        known: Option<&Unlocked>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Locked> {
+        let set = EncryptedSet::of_manifest_plist(manifest_plist);
+        let set =
+            set.map_err(|bad| Locked::Unusable(Box::new(bad)))?.ok_or(Locked::NotEncrypted)?;
+        let EncryptedSet { keybag, manifest_key } = set;
+        let class_keys = match known.filter(|known| known.keybag == keybag) {
+            Some(known) => known.class_keys.clone(),
+            None => keybag.unlock(password, interrupt)?,
+        };
+        let manifest_key =
+            match manifest_key.as_slice() {
+                [] => None,
+                wrapped => Some(class_keys.unwrap(wrapped).ok_or_else(|| {
+                    Locked::Unusable("the key of Manifest.db does not open".into())
+                })?),
+            };
+        Ok(Unlocked { keybag, class_keys, manifest_key })
+    }
+
+    /// The key of `Manifest.db`, if that is encrypted.
+    pub fn manifest_key(&self) -> Option<&FileKey> {
+        self.manifest_key.as_ref()
+    }
+
+    /// The keys of the device's protection classes, which open those of files.
+    pub fn class_keys(&self) -> &ClassKeys {
+        &self.class_keys
+    }
+
+    /// Decrypts `Manifest.db` into `scratch` and opens it. Its file there has lost its name before this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// It is not what the key was for, or no such database; the disk failed.
+    pub fn open_manifest(
+        &self,
+        mut sealed: impl Read,
+        scratch: &Path,
+        interrupt: &Interrupt,
+    ) -> Result<ManifestDb, NoManifest> {
+        let mut plain = tempfile::NamedTempFile::new_in(scratch)?;
+        let mut into: BufWriter<&mut File> = BufWriter::new(plain.as_file_mut());
+        match &self.manifest_key {
+            Some(key) => io::copy(&mut Decrypting::new(sealed, key.as_bytes()), &mut into)?,
+            None => io::copy(&mut sealed, &mut into)?,
+        };
+        into.flush()?;
+        drop(into);
+        Ok(ManifestDb::open(plain.path(), interrupt)?)
+    }
+}

@@ -1,0 +1,191 @@
+//! An encrypted set that is in the repository as it came, becoming plaintext there.
+//!
+//! A snapshot is never rewritten: what comes of it is another snapshot of the same device and date,
+//! whose files read the same to the last byte.
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use devsnap_engine::error::Error;
+use devsnap_engine::id::SnapshotId;
+use devsnap_engine::node::{Content, Encoding, Node, NodeKind};
+use devsnap_engine::path::TreePath;
+use devsnap_engine::progress::Phase;
+use devsnap_engine::reader::SnapshotReader;
+use devsnap_engine::source::{
+    Awaiting, ContentSink, Delivery, Edit, Faults, Source, SourceError, SourceRun, TreeEdits,
+};
+use zeroize::Zeroizing;
+
+use crate::conversion::{Locked, NoManifest, Stored, Unlocked, each, is_media, store_plain};
+use crate::error::{DeviceError, DeviceErrorKind};
+use crate::keybag::FileKey;
+use crate::manifest::BadManifest;
+use crate::udid::Udid;
+
+/// The longest `Manifest.plist` read, in bytes.
+const MANIFEST_PLIST_LEN_MAX: u64 = 64 << 20;
+
+/// Files that are looked at together.
+const BATCH: usize = 256;
+
+/// Why a stored set cannot become plaintext.
+#[derive(Debug, thiserror::Error)]
+pub enum NotConverted {
+    /// The set does not open.
+    #[error(transparent)]
+    Locked(#[from] Locked),
+    /// Its manifest cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] NoManifest),
+    /// The same, in the middle.
+    #[error(transparent)]
+    Rows(#[from] BadManifest),
+    /// The snapshot cannot be built on: packs it needs are missing or about to be removed.
+    #[error("the snapshot cannot be read whole any more")]
+    NoParent,
+    /// The repository or this computer's disk failed; somebody asked to stop.
+    #[error(transparent)]
+    Engine(#[from] Error),
+    /// The same, while bytes were moved.
+    #[error("a file of the set could not be read or stored")]
+    Io(#[from] io::Error),
+}
+
+/// A set in the repository.
+pub struct StoredSet {
+    snapshot: SnapshotId,
+    udid: Udid,
+    password: Arc<Zeroizing<Vec<u8>>>,
+    converts_media: bool,
+    files: u64,
+    bytes: u64,
+}
+
+impl StoredSet {
+    /// The set of the device `udid` in `snapshot`, to be opened with `password`; photos, films and music
+    /// stay as they are unless `converts_media`.
+    pub fn new(
+        snapshot: SnapshotId,
+        udid: Udid,
+        password: Arc<Zeroizing<Vec<u8>>>,
+        converts_media: bool,
+    ) -> Self {
+        StoredSet { snapshot, udid, password, converts_media, files: 0, bytes: 0 }
+    }
+
+    /// How many files became plaintext, and their encrypted bytes.
+    pub fn converted(&self) -> (u64, u64) {
+        (self.files, self.bytes)
+    }
+
+    fn convert(&mut self, run: &SourceRun<'_>) -> Result<TreeEdits, NotConverted> {
+        run.progress.phase(Phase::Reading);
+        let set = run.parent.ok_or(NotConverted::NoParent)?;
+        let mut list = Vec::new();
+        set.open(&self.named("Manifest.plist"))?
+            .take(MANIFEST_PLIST_LEN_MAX)
+            .read_to_end(&mut list)?;
+        let unlocked = Unlocked::of(&list, &self.password, None, run.interrupt)?;
+        let sealed = set.open(&self.named("Manifest.db"))?;
+        let manifest = unlocked.open_manifest(sealed, run.scratch, run.interrupt)?;
+        let mut run = Run { set, run, edits: TreeEdits::new(run.scratch), waiting: Vec::new() };
+        manifest.files(|row| -> Result<(), NotConverted> {
+            let wrapped = row.file.as_ref().and_then(|file| file.encryption_key.as_ref());
+            let key = wrapped.and_then(|wrapped| unlocked.class_keys().unwrap(wrapped));
+            let is_left = !self.converts_media && is_media(row.relative_path.as_bytes());
+            if let Some(key) = key.filter(|_| !is_left) {
+                run.waiting.push((self.blob(&row.file_id.0), key));
+            }
+            if run.waiting.len() >= BATCH { self.work(&mut run) } else { Ok(()) }
+        })?;
+        let key = unlocked.manifest_key().cloned();
+        run.waiting.extend(key.map(|key| (self.named("Manifest.db"), key)));
+        self.work(&mut run)?;
+        Ok(run.edits)
+    }
+
+    fn work(&mut self, run: &mut Run<'_, '_>) -> Result<(), NotConverted> {
+        let waiting = std::mem::take(&mut run.waiting);
+        let paths: Vec<_> = waiting.iter().map(|(path, _)| path.clone()).collect();
+        run.set.prefetch(&paths);
+        let (set, contents, interrupt) = (run.set, run.run.contents, run.run.interrupt);
+        let done = each(&waiting, interrupt, |(path, key)| plain(set, contents, path, key))?;
+        for (path, mut node, stored) in done.into_iter().flatten() {
+            self.files += 1;
+            self.bytes += node.size_bytes();
+            run.run.progress.advance(1, node.size_bytes());
+            node.encoding = stored.encoding;
+            let awaiting = Awaiting { content: Some(stored.content), ..Awaiting::default() };
+            run.edits.push(&path, &Edit::Put { node: Box::new(node), awaiting })?;
+        }
+        Ok(())
+    }
+
+    fn named(&self, name: &str) -> TreePath {
+        path_of(&[self.udid.as_str(), name])
+    }
+
+    fn blob(&self, id: &[u8; 20]) -> TreePath {
+        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        path_of(&[self.udid.as_str(), &hex[..2], &hex])
+    }
+}
+
+/// A conversion under way.
+struct Run<'r, 's> {
+    set: &'r dyn SnapshotReader,
+    run: &'r SourceRun<'s>,
+    edits: TreeEdits,
+    waiting: Vec<(TreePath, FileKey)>,
+}
+
+/// Stores the plaintext of the file at `path`, unless it is that already, is not there or would not
+/// come back as it was.
+fn plain(
+    set: &dyn SnapshotReader,
+    contents: &dyn ContentSink,
+    path: &TreePath,
+    key: &FileKey,
+) -> io::Result<Option<(TreePath, Node, Stored)>> {
+    let Some(node) = set.entry(path).map_err(io::Error::other)? else { return Ok(None) };
+    let is_sealed = node.kind == NodeKind::File
+        && node.encoding == Encoding::AsStored
+        && node.content.content != Content::Missing;
+    if !is_sealed {
+        return Ok(None);
+    }
+    let sealed = set.open(path).map_err(io::Error::other)?;
+    Ok(store_plain(contents, sealed, key.as_bytes())?.map(|stored| (path.clone(), node, stored)))
+}
+
+fn path_of(names: &[&str]) -> TreePath {
+    names.iter().fold(TreePath::root(), |path, name| {
+        path.join(name.as_bytes()).expect("because they are hex digits and plain words")
+    })
+}
+
+/// In the crate's words.
+fn told(error: NotConverted) -> DeviceError {
+    use DeviceErrorKind::{BadBackupSet, StorageFailed, WrongPassword};
+    let (kind, sentence) = match &error {
+        NotConverted::Locked(Locked::Wrong) => (WrongPassword, "the backup password is wrong"),
+        NotConverted::Locked(_) | NotConverted::Manifest(_) | NotConverted::Rows(_) => {
+            (BadBackupSet, "the set in the snapshot does not open")
+        }
+        NotConverted::NoParent | NotConverted::Engine(_) | NotConverted::Io(_) => {
+            (StorageFailed, "the set in the snapshot could not be converted")
+        }
+    };
+    DeviceError::new(kind, sentence).because(error)
+}
+
+impl Source for StoredSet {
+    fn run(&mut self, run: &SourceRun<'_>) -> Result<Delivery, SourceError> {
+        let edits = self.convert(run).map_err(|error| SourceError(Box::new(told(error))))?;
+        Ok(Delivery { edits, faults: Faults::default() })
+    }
+
+    fn parent(&self) -> Option<SnapshotId> {
+        Some(self.snapshot)
+    }
+}

@@ -26,6 +26,7 @@ pub mod devicelink;
 pub mod error;
 pub mod keybag;
 pub mod lockdown;
+pub mod logical;
 pub mod manifest;
 pub mod mobilebackup2;
 pub mod plist_guard;

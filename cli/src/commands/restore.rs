@@ -1,4 +1,5 @@
 //! `devsnap restore`: a snapshot, or a part of it, back into a folder.
+use super::logical::{self, Opener, Pattern};
 use super::{Session, paths};
 use crate::args::{OverwriteArg, RestoreArgs};
 use crate::failure::{ExitCode, Failure};
@@ -7,15 +8,17 @@ use crate::report::text::size;
 use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
-use devsnap_engine::repository::Snapshots;
+use devsnap_engine::repository::{Repository, Snapshots};
 use devsnap_engine::restore::{Overwrite, RestoreOptions, RestoreReport, restore};
 use devsnap_engine::snapshot::Named;
+use globset::GlobSet;
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
 
 pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode, Failure> {
     let (first, second) = paths::snapshot_and_path(&args.what)?;
+    let patterns = Include::of(&args.include)?;
     let mut options = options(args)?;
     let repository = session.open_repository()?;
     let (named, subtree) = meant(session, &session.all_snapshots(&repository)?, first, second)?;
@@ -25,7 +28,10 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
         return Err(paths::not_there(&options.subtree, &named.id.short()));
     }
 
-    spare_own_folders(session, args)?;
+    if !args.include.is_empty() {
+        options.include = Some(patterns.of_snapshot(session, &repository, &named, args)?);
+    }
+    spare_own_folders(session, &args.target, args.delete)?;
     let place = Place::open(&args.target, args.dry_run)?;
     let watch = session.report.watch();
     let done =
@@ -78,12 +84,16 @@ fn meant(
 
 /// A restore must not write into the repository it reads from, and `--delete` would take it away
 /// with all else that the snapshot does not have.
-fn spare_own_folders(session: &Session<'_>, args: &RestoreArgs) -> Result<(), Failure> {
-    let Ok(target) = args.target.canonicalize() else { return Ok(()) };
+pub(super) fn spare_own_folders(
+    session: &Session<'_>,
+    target: &Path,
+    deletes: bool,
+) -> Result<(), Failure> {
+    let Ok(target) = target.canonicalize() else { return Ok(()) };
     for (what, own) in session.own_folders()? {
         let refused = if target.starts_with(&own.path) {
             format!("the target lies in {what}")
-        } else if args.delete && own.path.starts_with(&target) {
+        } else if deletes && own.path.starts_with(&target) {
             format!("{what} lies in the target, and --delete would remove it")
         } else {
             continue;
@@ -100,35 +110,71 @@ fn has_touched_nothing(done: &RestoreReport) -> bool {
     files + done.skipped + done.others + done.faults_total == 0
 }
 
-/// All but which part.
-fn options(args: &RestoreArgs) -> Result<RestoreOptions, Failure> {
-    let include = match args.include.as_slice() {
-        [] => None,
-        patterns => Some(patterns::compile(patterns)?),
-    };
-    let overwrite = match args.overwrite {
+/// What `--include` asks for, by stored names or by the device's own.
+struct Include {
+    stored: Vec<String>,
+    logical: Vec<Pattern>,
+}
+
+impl Include {
+    fn of(typed: &[String]) -> Result<Include, Failure> {
+        let mut include = Include { stored: Vec::new(), logical: Vec::new() };
+        for typed in typed {
+            match Pattern::of(typed)? {
+                Some(pattern) => include.logical.push(pattern),
+                None => include.stored.push(typed.clone()),
+            }
+        }
+        patterns::compile(&include.stored)?;
+        Ok(include)
+    }
+
+    /// As stored names, which only the snapshot's manifest knows.
+    fn of_snapshot(
+        self,
+        session: &Session<'_>,
+        repository: &Repository,
+        named: &Named,
+        args: &RestoreArgs,
+    ) -> Result<GlobSet, Failure> {
+        let mut stored = self.stored;
+        if !self.logical.is_empty() {
+            let opener = Opener::new(session, repository, &args.backup_password);
+            stored.extend(logical::stored_names(&opener, named, &self.logical)?);
+        }
+        patterns::compile(&stored)
+    }
+}
+
+/// When a file that is there is written over.
+pub(super) fn overwrite_of(arg: OverwriteArg) -> Overwrite {
+    match arg {
         OverwriteArg::Never => Overwrite::Never,
         OverwriteArg::IfChanged => Overwrite::IfChanged,
         OverwriteArg::Always => Overwrite::Always,
-    };
+    }
+}
+
+/// All but which part.
+fn options(args: &RestoreArgs) -> Result<RestoreOptions, Failure> {
     Ok(RestoreOptions {
         subtree: TreePath::root(),
-        include,
-        overwrite,
+        include: None,
+        overwrite: overwrite_of(args.overwrite),
         delete: args.delete,
         dry_run: args.dry_run,
     })
 }
 
 /// The folder that is restored to.
-struct Place {
-    target: FolderTarget,
+pub(super) struct Place {
+    pub(super) target: FolderTarget,
     /// Stands in for a folder that a dry run must not make.
     _empty: Option<TempDir>,
 }
 
 impl Place {
-    fn open(folder: &Path, dry_run: bool) -> Result<Place, Failure> {
+    pub(super) fn open(folder: &Path, dry_run: bool) -> Result<Place, Failure> {
         // A link that leads nowhere is there and is no folder either.
         if folder.symlink_metadata().is_ok() && !folder.is_dir() {
             let what = format!("the target {} is not a folder", folder.display());

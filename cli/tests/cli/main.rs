@@ -13,6 +13,7 @@ mod full_disk;
 mod golden;
 mod keys;
 mod kill;
+mod logical;
 mod phone_faults;
 mod phone_kill;
 mod phone_table;

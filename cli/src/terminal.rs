@@ -41,6 +41,26 @@ impl Person for AtTerminal<'_> {
     }
 }
 
+impl AtTerminal<'_> {
+    /// What they type after `sentence`, and see; `None` when nobody is there, or they gave up.
+    ///
+    /// # Errors
+    ///
+    /// The terminal failed.
+    pub fn ask_aloud(&self, kind: &str, sentence: &str) -> Result<Option<String>, Failure> {
+        let stdin = rustix::stdio::stdin();
+        if !isatty(stdin) {
+            return Ok(None);
+        }
+        self.report.flush()?;
+        self.report.prompt(kind, sentence);
+        let line = read_line(stdin, self.interrupt).map_err(|errno| {
+            Failure::new(ExitCode::Failed, format!("could not read the answer: {errno}"))
+        })?;
+        Ok(line.map(|line| String::from_utf8_lossy(&line).into_owned()))
+    }
+}
+
 /// A terminal that shows nothing of what is typed, until this is dropped.
 ///
 /// Signals from the keyboard are off too: Ctrl-C comes as a byte, so that no signal can end the

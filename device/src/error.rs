@@ -49,7 +49,9 @@ pub enum DeviceErrorKind {
     NoSpaceOnDevice,
     /// The device cannot use what it was given of its last backup. Run again with everything.
     PreviousUnusable,
-    /// What arrived could not be stored; the storage's own error says why.
+    /// The device cannot take this snapshot: incomplete, damaged, or of a newer system.
+    SnapshotUnfit,
+    /// What arrived could not be stored, or what was to go out could not be read; the storage's own error says why.
     StorageFailed,
     /// The person stopped the session, here or on the device.
     Cancelled,
@@ -88,6 +90,7 @@ impl fmt::Display for DeviceErrorKind {
             DeviceErrorKind::NoSpaceHere => "too little room for the backup",
             DeviceErrorKind::NoSpaceOnDevice => "too little room on the device",
             DeviceErrorKind::PreviousUnusable => "the device cannot use its last backup",
+            DeviceErrorKind::SnapshotUnfit => "the device cannot take this snapshot",
             DeviceErrorKind::StorageFailed => "it could not be stored",
             DeviceErrorKind::NotConnected => "the device is not connected",
             DeviceErrorKind::NotTrusted => "the device does not trust this computer",

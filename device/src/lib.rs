@@ -4,7 +4,7 @@
 //! rooms, each knowing only those before it: [`transport`] (usbmuxd's socket; later our own USB
 //! multiplexer and Wi-Fi), [`plist_stream`], [`lockdown`] (values, trust, TLS), [`services`] (the
 //! small ones), [`devicelink`], [`virtual_dir`] (the folder the phone thinks it writes to),
-//! [`mobilebackup2`], [`source`].
+//! [`served_dir`] (the folder a phone reads a restore from), [`mobilebackup2`], [`source`], [`restore`].
 //!
 //! [`Recorder`] listens between a transport and the rooms above, and writes down what is said without
 //! contents, names or keys.
@@ -32,7 +32,10 @@ pub mod mobilebackup2;
 pub mod plist_guard;
 pub mod plist_stream;
 pub mod recording;
+pub mod restore;
+pub mod served_dir;
 pub mod services;
+mod session;
 pub mod source;
 pub mod stored_set;
 pub mod transport;
@@ -43,6 +46,7 @@ pub mod watch;
 pub use backup_set::{BackupSet, Oddity, SnapshotState};
 pub use error::{DeviceError, DeviceErrorKind, Result};
 pub use recording::Recorder;
+pub use restore::{DeviceRestore, DeviceRestoreOptions};
 pub use source::{BackupOutcome, ConversionOptions, DeviceOptions, DeviceSource};
 pub use udid::Udid;
 pub use virtual_dir::Converted;

@@ -88,35 +88,42 @@ impl StoredSet {
         let unlocked = Unlocked::of(&list, &self.password, None, run.interrupt)?;
         let sealed = set.open(&self.named("Manifest.db"))?;
         let manifest = unlocked.open_manifest(sealed, run.scratch, run.interrupt)?;
-        let mut run = Run { set, run, edits: TreeEdits::new(run.scratch), waiting: Vec::new() };
-        manifest.files(|row| -> Result<(), NotConverted> {
-            let wrapped = row.file.as_ref().and_then(|file| file.encryption_key.as_ref());
-            let key = wrapped.and_then(|wrapped| unlocked.class_keys().unwrap(wrapped));
-            let is_left = !self.converts_media && is_media(row.relative_path.as_bytes());
-            if let Some(key) = key.filter(|_| !is_left) {
-                run.waiting.push((self.blob(&row.file_id.0), key));
+        // A row is read in no time, a file is not: the list of keys is read to its end first.
+        let mut files: Vec<([u8; 20], FileKey)> = Vec::new();
+        unlocked.file_keys(&manifest, |row, key| {
+            if self.converts_media || !is_media(row.relative_path.as_bytes()) {
+                files.push((*row.file_id.as_bytes(), key));
             }
-            if run.waiting.len() >= BATCH { self.work(&mut run) } else { Ok(()) }
         })?;
-        let key = unlocked.manifest_key().cloned();
-        run.waiting.extend(key.map(|key| (self.named("Manifest.db"), key)));
-        self.work(&mut run)?;
-        Ok(run.edits)
+        drop(manifest);
+        let mut edits = TreeEdits::new(run.scratch);
+        for batch in files.chunks(BATCH) {
+            let batch = batch.iter().map(|(id, key)| (self.blob(id), key)).collect::<Vec<_>>();
+            self.work(run, set, &batch, &mut edits)?;
+        }
+        if let Some(key) = unlocked.manifest_key() {
+            self.work(run, set, &[(self.named("Manifest.db"), key)], &mut edits)?;
+        }
+        Ok(edits)
     }
 
-    fn work(&mut self, run: &mut Run<'_, '_>) -> Result<(), NotConverted> {
-        let waiting = std::mem::take(&mut run.waiting);
-        let paths: Vec<_> = waiting.iter().map(|(path, _)| path.clone()).collect();
-        run.set.prefetch(&paths);
-        let (set, contents, interrupt) = (run.set, run.run.contents, run.run.interrupt);
-        let done = each(&waiting, interrupt, |(path, key)| plain(set, contents, path, key))?;
+    fn work(
+        &mut self,
+        run: &SourceRun<'_>,
+        set: &dyn SnapshotReader,
+        batch: &[(TreePath, &FileKey)],
+        edits: &mut TreeEdits,
+    ) -> Result<(), NotConverted> {
+        let paths: Vec<_> = batch.iter().map(|(path, _)| path.clone()).collect();
+        set.prefetch(&paths);
+        let done = each(batch, run.interrupt, |(path, key)| plain(set, run.contents, path, key))?;
         for (path, mut node, stored) in done.into_iter().flatten() {
             self.files += 1;
             self.bytes += node.size_bytes();
-            run.run.progress.advance(1, node.size_bytes());
+            run.progress.advance(1, node.size_bytes());
             node.encoding = stored.encoding;
             let awaiting = Awaiting { content: Some(stored.content), ..Awaiting::default() };
-            run.edits.push(&path, &Edit::Put { node: Box::new(node), awaiting })?;
+            edits.push(&path, &Edit::Put { node: Box::new(node), awaiting })?;
         }
         Ok(())
     }
@@ -129,14 +136,6 @@ impl StoredSet {
         let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         path_of(&[self.udid.as_str(), &hex[..2], &hex])
     }
-}
-
-/// A conversion under way.
-struct Run<'r, 's> {
-    set: &'r dyn SnapshotReader,
-    run: &'r SourceRun<'s>,
-    edits: TreeEdits,
-    waiting: Vec<(TreePath, FileKey)>,
 }
 
 /// Stores the plaintext of the file at `path`, unless it is that already, is not there or would not

@@ -20,11 +20,14 @@ pub enum Stage {
     Preparing,
     /// Files arrive.
     Receiving,
+    /// Files go to the device, in a restore.
+    Sending,
     /// All has arrived; the device puts the new set in the old one's place.
     Moving,
     /// Encrypted files, which waited for their keys, are stored as plaintext.
     Converting,
-    /// The last bytes are made safe, and the device looks at what it has handed over.
+    /// The last bytes are made safe, and the device looks at what it has handed over; in a restore it
+    /// puts everything in its place and restarts.
     Finishing,
 }
 
@@ -39,6 +42,7 @@ impl Stage {
             Stage::WaitingForPasscode => "waiting-for-passcode",
             Stage::Preparing => "preparing",
             Stage::Receiving => "receiving",
+            Stage::Sending => "sending",
             Stage::Moving => "moving",
             Stage::Converting => "converting",
             Stage::Finishing => "finishing",

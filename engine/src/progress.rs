@@ -17,6 +17,8 @@ pub enum Phase {
     Comparing,
     /// A restore writes.
     Restoring,
+    /// Packs are put on this computer's disk before they are read from.
+    Staging,
     /// A check compares snapshots, trees and index.
     CheckingStructure,
     /// A check reads stored bytes.

@@ -29,6 +29,10 @@ pub trait SnapshotReader: Send + Sync {
 
     /// The file's bytes, verified piece by piece as they are read.
     ///
+    /// A read that fails changes nothing: when the cause may pass
+    /// ([`Unreachable`](crate::error::ErrorKind::Unreachable)), reading on gives the bytes that follow
+    /// those before it. What lies ahead is fetched meanwhile, in bounded memory.
+    ///
     /// # Errors
     ///
     /// [`NotFound`](crate::error::ErrorKind::NotFound) when there is no file at `path` or its
@@ -36,7 +40,10 @@ pub trait SnapshotReader: Send + Sync {
     /// `io::Error` instead of any wrong byte.
     fn open(&self, path: &TreePath) -> Result<Box<dyn Read + Send>>;
 
-    /// Says which files will be opened soon, so that their packs can be fetched meanwhile.
+    /// Says which files will be opened soon, in what order and how often, so that what they need is
+    /// fetched meanwhile: neighbours with one request, in bounded memory. It returns when the paths are
+    /// looked up. A batch replaces the one before: what was not opened of that may be dropped. What
+    /// cannot be fetched is told when it is opened.
     fn prefetch(&self, paths: &[TreePath]);
 }
 

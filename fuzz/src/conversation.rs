@@ -183,7 +183,7 @@ pub fn afc_answer(data: &[u8]) {
 }
 
 pub(crate) fn afc_answer_seeds() -> Vec<Vec<u8>> {
-    let mut answer = packet::encode(packet::Operation::Read, 3, &[0; 8]);
+    let mut answer = packet::encode(packet::Operation::Read, 3, &[0; 8], &[]);
     answer[32] = 2;
     vec![answer]
 }

@@ -6,6 +6,7 @@ use devsnap_engine::backend::{
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct MemoryBackend {
     objects: Mutex<BTreeMap<ObjectKey, Stored>>,
     now_secs: AtomicI64,
+    staging: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -39,7 +41,12 @@ impl MemoryBackend {
     pub fn with_contents(contents: BTreeMap<ObjectKey, Bytes>) -> Self {
         let stored = |(key, bytes)| (key, Stored { bytes, at_secs: 0 });
         let objects = Mutex::new(contents.into_iter().map(stored).collect());
-        MemoryBackend { objects, now_secs: AtomicI64::new(0) }
+        MemoryBackend { objects, ..MemoryBackend::default() }
+    }
+
+    /// An empty one that has its packs made in `folder`, as a store on this computer's disks does.
+    pub fn staging_in(folder: PathBuf) -> Self {
+        MemoryBackend { staging: Some(folder), ..MemoryBackend::default() }
     }
 
     /// Lets time pass.
@@ -130,6 +137,10 @@ impl Backend for MemoryBackend {
 
     fn connections(&self) -> NonZeroUsize {
         const { NonZeroUsize::new(4).expect("because 4 is not 0") }
+    }
+
+    fn staging(&self) -> Option<&Path> {
+        self.staging.as_deref()
     }
 
     fn place(&self) -> String {

@@ -19,6 +19,21 @@ pub(crate) struct Usage {
     /// Largest resident set, in bytes. The kernel carries over what the starting process had at
     /// the moment of `exec`, so nothing below [`floor`] can be seen.
     pub(crate) peak_rss_bytes: u64,
+    /// Bytes it had written to a disk or that are on their way there.
+    pub(crate) written_bytes: u64,
+}
+
+#[allow(dead_code, reason = "one of two programs runs things one after the other")]
+impl Usage {
+    /// What this and then another took, as one.
+    pub(crate) fn then(self, next: Usage) -> Usage {
+        Usage {
+            wall_s: self.wall_s + next.wall_s,
+            cpu_s: self.cpu_s + next.cpu_s,
+            peak_rss_bytes: self.peak_rss_bytes.max(next.peak_rss_bytes),
+            written_bytes: self.written_bytes + next.written_bytes,
+        }
+    }
 }
 
 /// Runs `command` to its end. What it prints goes to `log`.
@@ -47,6 +62,7 @@ pub(crate) fn run(mut command: Command, log: &Path) -> Result<Usage> {
 /// # Errors
 ///
 /// `true` could not be run.
+#[allow(dead_code, reason = "one of two programs tells it")]
 pub(crate) fn floor(log: &Path) -> Result<u64> {
     run(Command::new("true"), log).map(|usage| usage.peak_rss_bytes)
 }
@@ -81,7 +97,9 @@ fn wait(pid: u32, start: Instant) -> Result<(i32, Usage)> {
     let cpu = seconds(used.ru_utime)? + seconds(used.ru_stime)?;
     // Linux counts in KiB.
     let peak_rss_bytes = u64::try_from(used.ru_maxrss)? * 1024;
-    Ok((status, Usage { wall_s, cpu_s: cpu.as_secs_f64(), peak_rss_bytes }))
+    // In blocks of 512 bytes.
+    let written_bytes = u64::try_from(used.ru_oublock)? * 512;
+    Ok((status, Usage { wall_s, cpu_s: cpu.as_secs_f64(), peak_rss_bytes, written_bytes }))
 }
 
 fn seconds(time: libc::timeval) -> Result<Duration> {

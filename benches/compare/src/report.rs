@@ -192,7 +192,7 @@ mod tests {
     use crate::measure::Usage;
 
     fn sample(peer: &'static str, wall_s: f64) -> Sample {
-        let usage = Usage { wall_s, cpu_s: wall_s, peak_rss_bytes: 100 << 20 };
+        let usage = Usage { wall_s, cpu_s: wall_s, peak_rss_bytes: 100 << 20, written_bytes: 0 };
         Sample {
             run: 1,
             peer,

@@ -79,6 +79,47 @@ pub struct ConvertArgs {
     pub convert_media: bool,
 }
 
+/// What `restore` takes of a device, not of a folder.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Onto a device")]
+pub struct RestoreDeviceArgs {
+    /// Which.
+    #[command(flatten)]
+    pub choice: DeviceChoice,
+    /// Take the snapshot of another device, which must be named: DEVICE@... or its id
+    #[arg(long, requires = "device", conflicts_with = "target")]
+    pub other_device: bool,
+    /// Bring the system's own files back too, not only those of apps and media
+    #[arg(long, requires = "device", conflicts_with = "target")]
+    pub system: bool,
+    /// Bring settings back too; those on the device are lost
+    #[arg(long, requires = "device", conflicts_with = "target")]
+    pub settings: bool,
+    /// Remove from the device what the snapshot does not hold
+    #[arg(long, requires = "device", conflicts_with = "target")]
+    pub remove: bool,
+    /// Let the snapshot take the place of all that is on the device: --system --settings --remove
+    #[arg(long, requires = "device", conflicts_with = "target")]
+    pub replace: bool,
+    /// Do not have the device fetch its apps from the store again
+    #[arg(long, requires = "device", conflicts_with = "target")]
+    pub skip_apps: bool,
+    /// Do not have the device restart when it is done
+    #[arg(long, requires = "device", conflicts_with = "target")]
+    pub no_reboot: bool,
+    /// Do not ask whether it is meant so
+    #[arg(short, long, requires = "device", conflicts_with = "target")]
+    pub yes: bool,
+    /// Wait so long for the device to be attached, for "Trust" and for the passcode, e.g. 90s or
+    /// 2h30m
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "device", conflicts_with = "target")]
+    pub wait: Option<Duration>,
+    /// Write what is said to the device and heard from it into this new file, for a report: messages,
+    /// sizes, times; no contents, names, numbers or keys
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "device", conflicts_with = "target")]
+    pub record: Option<PathBuf>,
+}
+
 /// `devices`.
 #[derive(Debug, Args)]
 pub struct DevicesArgs {

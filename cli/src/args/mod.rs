@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 pub use backup_password::{BackupPasswordArgs, NewBackupPasswordArgs};
 pub use device::{
-    ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs, RecordArgs,
-    SnapshotDeviceArgs,
+    ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs,
+    RestoreDeviceArgs, SnapshotDeviceArgs,
 };
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
 pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs, WriterCommand};
@@ -155,13 +155,18 @@ pub enum Command {
         A only attributes changed.\n\nExamples:\n  devsnap diff latest~1 latest\n  \
         devsnap diff latest~1 latest HomeDomain:Library")]
     Diff(DiffArgs),
-    /// Bring a snapshot, or a part of it, back into a folder
-    #[command(after_help = "Examples:\n  devsnap restore latest --target /tmp/back\n  \
+    /// Bring a snapshot, or a part of it, back into a folder, or a whole one onto a device
+    #[command(
+        after_help = "Onto a device `latest`, `latest~2`, dates and tags mean that device's own \
+        snapshots.\n\nExamples:\n  devsnap restore latest --target /tmp/back\n  \
         devsnap restore 2026-11-01:/Pictures --target ~/Pictures --overwrite never\n  \
         devsnap restore latest --target /tmp/back --include '*.jpg'\n  \
-        devsnap restore latest --target /tmp/back --include 'HomeDomain:Library/SMS'\n\n\
-        Files of a device keep their stored names, and a part of a backup is no backup that a device\n\
-        takes back; `devsnap extract` brings files under their own names.")]
+        devsnap restore latest --target /tmp/back --include 'HomeDomain:Library/SMS'\n  \
+        devsnap restore latest --device \"Anna's iPhone\" --dry-run\n  \
+        devsnap restore \"Anna's iPhone@latest\" --device \"Anna's new iPhone\" --other-device --replace\n\n\
+        Files of a device keep their stored names, and a part of a backup is none that a device takes\n\
+        back; `devsnap extract` brings files under their own names."
+    )]
     Restore(RestoreArgs),
     /// Write one file of a snapshot to standard output
     #[command(after_help = "Examples:\n  devsnap dump latest notes/todo.txt > todo.txt\n  \
@@ -350,22 +355,26 @@ pub struct RestoreArgs {
     pub what: OsString,
     /// The folder to bring it back to; made when missing
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub target: PathBuf,
+    #[arg(required_unless_present = "device", conflicts_with = "device")]
+    pub target: Option<PathBuf>,
     /// Only what matches, with all below it, also as DOMAIN:GLOB of a device; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", conflicts_with = "device")]
     pub include: Vec<String>,
     /// What to do with files that are there already
-    #[arg(long, value_name = "WHEN", default_value = "if-changed")]
+    #[arg(long, value_name = "WHEN", default_value = "if-changed", conflicts_with = "device")]
     pub overwrite: OverwriteArg,
     /// Remove from the folder what the snapshot does not have
-    #[arg(long)]
+    #[arg(long, conflicts_with = "device")]
     pub delete: bool,
-    /// Compare and count, write nothing
+    /// Compare and count, write nothing; of a device: look whether it can take the snapshot
     #[arg(long)]
     pub dry_run: bool,
-    /// For --include DOMAIN:GLOB of an encrypted backup.
+    /// Of an encrypted backup, for --include DOMAIN:GLOB.
     #[command(flatten)]
     pub backup_password: BackupPasswordArgs,
+    /// How a device is restored onto.
+    #[command(flatten)]
+    pub phone: RestoreDeviceArgs,
 }
 
 /// `extract`.

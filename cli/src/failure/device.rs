@@ -33,6 +33,52 @@ fn device_error(error: &Error) -> Option<&DeviceError> {
     None
 }
 
+impl Failure {
+    /// A device's failure while a snapshot was restored onto it. One of the storage's is told as that.
+    pub fn of_restore(error: &DeviceError) -> Failure {
+        let mut failure = of(error);
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            if let Some(engine) = inner.downcast_ref::<Error>() {
+                failure.code = super::code_of(engine.kind());
+                failure.advice = super::advice_of(engine.kind()).map(str::to_owned);
+                return failure;
+            }
+            cause = inner.source();
+        }
+        if let Some(advice) = advice_in_restore(error.kind()) {
+            failure.advice = Some(advice.to_owned());
+        }
+        failure
+    }
+}
+
+/// What to do is not what it is in a backup.
+fn advice_in_restore(kind: DeviceErrorKind) -> Option<&'static str> {
+    use DeviceErrorKind as Kind;
+    Some(match kind {
+        Kind::ConnectionLost => {
+            "check the cable or the network and run it again: it begins anew, and what the device has \
+             of it already is replaced"
+        }
+        Kind::Protocol => {
+            "the device may hold a part of the snapshot now; run it again, and if it stays so, tell us \
+             what the device is: --record writes down what is said"
+        }
+        Kind::DeviceFailed => "restart the device and run it again",
+        Kind::WrongPassword => {
+            "it is the backup password that the device had when the snapshot was made: neither its \
+             passcode nor the password of the repository"
+        }
+        Kind::SnapshotUnfit => "take another snapshot: `devsnap snapshots` lists them",
+        Kind::StorageFailed => "the device may hold a part of the snapshot now; run it again",
+        Kind::Cancelled => {
+            "the device may hold a part of the snapshot now; run it again when it suits"
+        }
+        _ => return None,
+    })
+}
+
 fn of(error: &DeviceError) -> Failure {
     let failure = Failure::new(code_of(error.kind()), with_causes(error));
     match advice_of(error.kind()) {
@@ -117,6 +163,7 @@ fn advice_of(kind: DeviceErrorKind) -> Option<&'static str> {
         }
         Kind::NoSpaceOnDevice => "free some space on the device and run it again",
         Kind::PreviousUnusable => "back up everything with --full",
+        Kind::SnapshotUnfit => "take another snapshot: `devsnap snapshots` lists them",
         Kind::StorageFailed => "run it again; the last snapshot is as it was",
         Kind::Cancelled => "the last snapshot is as it was; run it again when it suits",
         Kind::UnfinishedBackupSet => {
@@ -152,6 +199,20 @@ mod tests {
             assert!(!failure.message().starts_with("reading the source"), "{failure:?}");
             assert!(failure.message().contains(&format!("the device says {code}")), "{failure:?}");
         }
+    }
+
+    #[test]
+    fn a_restore_is_told_in_its_own_words_and_a_storages_failure_as_that() {
+        for code in (1..=26).chain(100..=106).chain(202..=224).chain([999]) {
+            let failure = Failure::of_restore(&errors::failure_of_restore(code, None));
+            let advice = failure.advice().unwrap();
+            assert!(!advice.contains("--full") && !advice.contains("last snapshot"), "{code}");
+        }
+        let lost = Error::new(ErrorKind::Damaged, "reading a content");
+        let unread = DeviceError::new(DeviceErrorKind::StorageFailed, "a file could not be read");
+        let failure = Failure::of_restore(&unread.because(lost));
+        assert_eq!(failure.code(), ExitCode::Damaged);
+        assert!(failure.advice().unwrap().contains("check --read-data"));
     }
 
     #[test]

@@ -92,8 +92,15 @@ fn device_line_of(counts: &Counts, stage: Stage, device: &str) -> String {
     if counts.files_done > 0 {
         let _ = write!(line, "  {} files  {}", counts.files_done, size(counts.bytes_done));
     }
+    // In a restore: all there is, of which a device leaves some out.
+    if stage == Stage::Sending && counts.bytes_total > 0 {
+        line = line + " of at most " + &size(counts.bytes_total);
+    }
     if counts.rate > 0 {
         line = line + "  " + &size(counts.rate) + "/s";
+    }
+    if let Some(secs) = counts.eta_secs().filter(|secs| *secs > 0 && stage == Stage::Sending) {
+        line = line + "  at most " + &duration(secs.saturating_mul(1000)) + " left";
     }
     line
 }

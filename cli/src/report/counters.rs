@@ -83,7 +83,9 @@ impl Counters {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).map(|c| c.step);
         let is_under_way = matches!(
             current,
-            Some(Step::Device(Stage::Receiving | Stage::Moving | Stage::Finishing))
+            Some(Step::Device(
+                Stage::Receiving | Stage::Sending | Stage::Moving | Stage::Finishing
+            ))
         );
         let is_news =
             current != Some(Step::Device(stage)) && !(stage == Stage::Preparing && is_under_way);

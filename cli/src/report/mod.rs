@@ -122,6 +122,17 @@ impl Report {
         self.aside(line, || format!("warning: {}", escaped(sentence)));
     }
 
+    /// Says what is about to be done, before it is done.
+    pub fn announce(
+        &self,
+        for_programs: impl FnOnce() -> Value,
+        for_people: impl FnOnce() -> String,
+    ) {
+        if self.json || self.volume > Volume::Quiet {
+            self.aside(for_programs, for_people);
+        }
+    }
+
     /// Says that dealings with a device are recorded in `file` from now on.
     pub fn recording(&self, file: &Path) {
         if self.volume == Volume::Quiet && !self.json {

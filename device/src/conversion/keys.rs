@@ -1,5 +1,5 @@
 //! The keys of the files of one set.
-use crate::keybag::{ClassKeys, FileKey};
+use crate::keybag::FileKey;
 
 /// Keys by file, for those that are wanted: 20 bytes a file and 32 a key.
 ///
@@ -18,10 +18,10 @@ impl FileKeys {
         FileKeys { ids, keys }
     }
 
-    /// Notes the wrapped key of a file, if it is wanted and opens.
-    pub fn note(&mut self, id: &[u8; 20], wrapped: &[u8], class_keys: &ClassKeys) {
+    /// Notes the key of a file, if it is wanted.
+    pub fn note(&mut self, id: &[u8; 20], key: FileKey) {
         if let Ok(at) = self.ids.binary_search(id) {
-            self.keys[at] = class_keys.unwrap(wrapped);
+            self.keys[at] = Some(key);
         }
     }
 

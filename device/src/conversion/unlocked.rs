@@ -7,7 +7,7 @@ use devsnap_engine::encoding::Decrypting;
 use devsnap_engine::interrupt::Interrupt;
 
 use crate::keybag::{ClassKeys, EncryptedSet, FileKey, Keybag, UnlockError};
-use crate::manifest::{BadManifest, ManifestDb};
+use crate::manifest::{BadManifest, ManifestDb, Order, Row, RowKind, Within};
 
 /// Keys of one set.
 #[derive(Debug, Clone)]
@@ -96,6 +96,30 @@ impl Unlocked {
     /// The keys of the device's protection classes, which open those of files.
     pub fn class_keys(&self) -> &ClassKeys {
         &self.class_keys
+    }
+
+    /// Tells each file of the manifest whose key opens, in the order of the files' names.
+    ///
+    /// # Errors
+    ///
+    /// The manifest cannot be read on.
+    pub fn file_keys(
+        &self,
+        manifest: &ManifestDb,
+        mut tell: impl FnMut(&Row, FileKey),
+    ) -> Result<(), BadManifest> {
+        let mut listing = manifest.list(Order::FileId, &Within::everything())?;
+        let mut rows = listing.rows()?;
+        while let Some(row) = rows.next()? {
+            if row.kind != RowKind::File {
+                continue;
+            }
+            let wrapped = row.file().ok().and_then(|file| file.encryption_key);
+            if let Some(key) = wrapped.and_then(|wrapped| self.class_keys.unwrap(&wrapped)) {
+                tell(&row, key);
+            }
+        }
+        Ok(())
     }
 
     /// Decrypts `Manifest.db` into `scratch` and opens it. Its file there has lost its name before this

@@ -372,7 +372,7 @@ impl Run<'_> {
         place: &TreePath,
         present: Present,
     ) -> Result<(), NotExtracted> {
-        let target = row.file.as_ref().and_then(|file| file.target.clone()).unwrap_or_default();
+        let target = row.file().ok().and_then(|file| file.target).unwrap_or_default();
         let depth = place.components().count().saturating_sub(2);
         // The domain's own folder cannot be a link.
         let is_inside = place.components().nth(1).is_some() && stays_within(&target, depth);
@@ -475,15 +475,15 @@ impl NotWritten {
 
 /// Permissions without the bits that let a program become somebody else.
 fn mode_of(row: &Row, otherwise: u32) -> u32 {
-    row.file.as_ref().and_then(|file| file.mode).unwrap_or(otherwise) & 0o777
+    row.file().ok().and_then(|file| file.mode).unwrap_or(otherwise) & 0o777
 }
 
 /// The node with the row's dates; `None` when the manifest says none.
 fn node_of(row: &Row, kind: NodeKind, mode: u32) -> Option<Node> {
-    let MbFile { mtime, birth, .. } = row.file.as_ref()?;
+    let MbFile { mtime, birth, .. } = row.file().ok()?;
     let time = |secs: i64| Time { secs, nanos: 0 };
     let mut node = own(Node::new(kind, mode));
-    node.mtime = time((*mtime)?);
+    node.mtime = time(mtime?);
     node.birth = birth.map(time);
     Some(node)
 }

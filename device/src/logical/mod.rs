@@ -198,9 +198,9 @@ impl LogicalView<'_> {
             Some(unlocked) => {
                 // A file of an encrypted set has a key, always; one without would be handed out as it is
                 // stored, and nobody could tell.
-                let file = row.file.as_ref().ok_or(NoContent::NoKey)?;
-                let wrapped = file.encryption_key.as_ref().ok_or(NoContent::NoKey)?;
-                Some(unlocked.class_keys().unwrap(wrapped).ok_or(NoContent::NoKey)?)
+                let wrapped = row.file().ok().and_then(|file| file.encryption_key);
+                let wrapped = wrapped.ok_or(NoContent::NoKey)?;
+                Some(unlocked.class_keys().unwrap(&wrapped).ok_or(NoContent::NoKey)?)
             }
         };
         let node = self.stored(row)?.ok_or(NoContent::Absent)?;

@@ -11,9 +11,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::listing::{Listing, Order, Tally, Within};
+use super::listing::{Listing, Order, Within};
 use super::schema::{self, Shape};
-use super::{Row, RowKind};
 
 /// The longest row, in bytes. A record has about 700, and up to 2048 of attributes.
 const ROW_LEN_MAX: i32 = 1 << 20;
@@ -118,25 +117,6 @@ impl ManifestDb {
     pub fn list(&self, order: Order, within: &Within) -> Result<Listing<'_>, BadManifest> {
         self.meter.start();
         Listing::prepare(self, order, within)
-    }
-
-    /// Shows `see` each regular file, in the order of ids.
-    ///
-    /// # Errors
-    ///
-    /// See [`BadManifest`]; what `see` returns.
-    pub fn files<E: From<BadManifest>>(
-        &self,
-        mut see: impl FnMut(Row) -> Result<(), E>,
-    ) -> Result<Tally, E> {
-        let mut listing = self.list(Order::FileId, &Within::everything())?;
-        let mut rows = listing.rows()?;
-        while let Some(row) = rows.next()? {
-            if row.kind == RowKind::File {
-                see(row)?;
-            }
-        }
-        Ok(rows.tally())
     }
 
     /// Bytes of values that a listing may hand out: more cannot be in the file.

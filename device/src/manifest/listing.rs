@@ -3,7 +3,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, Statement, params_from_iter};
 
 use super::database::{BadManifest, ManifestDb, Meter};
-use super::{FileId, MbFile, NAME_LEN_MAX, Row, RowKind};
+use super::{FileId, NAME_LEN_MAX, Row, RowKind};
 
 /// In which order rows come.
 ///
@@ -50,7 +50,7 @@ impl Within {
         Within { path: path.into(), ..self }
     }
 
-    /// Without what is said of each file, which takes most of the time.
+    /// Without their records, which are most of the bytes.
     #[must_use]
     pub fn names_only(self) -> Within {
         Within { names_only: true, ..self }
@@ -189,8 +189,7 @@ impl Rows<'_, '_> {
         self.next_where(&|_, _| true)
     }
 
-    /// The next row whose domain and path are `wanted`; the others are passed over before what is said of
-    /// their files is decoded, and not counted.
+    /// The next row whose domain and path are `wanted`; the others are passed over and not counted.
     ///
     /// # Errors
     ///
@@ -225,7 +224,7 @@ impl Rows<'_, '_> {
             match row {
                 Read::Row(row) if self.within.holds(&row) && self.comes_next(&row) => {
                     self.tally.rows += 1;
-                    return Ok(Some(*row));
+                    return Ok(Some(row));
                 }
                 Read::Row(_) | Read::Unusable => self.tally.refused += 1,
                 Read::Unwanted => {}
@@ -253,7 +252,7 @@ impl Rows<'_, '_> {
 
 /// What a number leads to.
 enum Read {
-    Row(Box<Row>),
+    Row(Row),
     Unwanted,
     Unusable,
 }
@@ -275,8 +274,8 @@ fn read_wanted(row: &rusqlite::Row<'_>, wanted: &dyn Fn(&str, &str) -> bool) -> 
     if !wanted(&domain, &relative_path) {
         return Some(Read::Unwanted);
     }
-    let file = bytes(row.get_ref(4).ok()?).and_then(|record| MbFile::decode(record).ok());
-    Some(Read::Row(Box::new(Row { file_id, domain, relative_path, kind, file })))
+    let record = bytes(row.get_ref(4).ok()?).map(<[u8]>::to_vec);
+    Some(Read::Row(Row { file_id, domain, relative_path, kind, record }))
 }
 
 /// Whether the row is cut off, or longer than any can be.

@@ -27,10 +27,10 @@ pub use record::{BadRecord, MbFile};
 
 /// The name of a stored file: the SHA-1 of its domain and path.
 ///
-/// It is spelt as 40 lower-case hexadecimal digits, so it is safe as a path component. Its order is that
-/// of its digits.
+/// There is no other way to one than 40 lower-case hexadecimal digits, so it is safe as a path
+/// component. Its order is that of its digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FileId(pub [u8; 20]);
+pub struct FileId([u8; 20]);
 
 impl FileId {
     /// The name that a device gives the file at `relative_path` in `domain`.
@@ -54,6 +54,11 @@ impl FileId {
             *byte = digit(digits[0])? << 4 | digit(digits[1])?;
         }
         Some(FileId(id))
+    }
+
+    /// The 20 bytes that the digits stand for.
+    pub fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
     }
 
     /// Where the file lies in its backup set: `ab/ab…`, the first two digits a folder.
@@ -121,9 +126,9 @@ pub struct Row {
     pub relative_path: String,
     /// What it is.
     pub kind: RowKind,
-    /// What else is said of it; `None` where the manifest says nothing that can be read, which real ones do
-    /// too, or where it was not asked for.
-    pub file: Option<MbFile>,
+    /// What else is said of it, not yet decoded; `None` where the manifest has nothing, or where it was
+    /// not asked for.
+    pub record: Option<Vec<u8>>,
 }
 
 /// The longest domain and the longest path that a row may have, in bytes.
@@ -134,6 +139,16 @@ pub struct Row {
 pub const NAME_LEN_MAX: usize = 4096;
 
 impl Row {
+    /// What the row says of its file.
+    ///
+    /// # Errors
+    ///
+    /// Nothing that can be read: real manifests have such rows too, so this is no reason to give up the
+    /// others.
+    pub fn file(&self) -> Result<MbFile, BadRecord> {
+        MbFile::decode(self.record.as_deref().ok_or(BadRecord::Absent)?)
+    }
+
     /// Whether the file's name is the one that a device gives the file at this path.
     pub fn is_named_rightly(&self) -> bool {
         self.file_id == FileId::of(&self.domain, &self.relative_path)

@@ -23,6 +23,9 @@ const REFERENCES_MAX: usize = 4;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadRecord {
+    /// The manifest has no record for the row.
+    #[error("the manifest says nothing of it")]
+    Absent,
     /// Not a property list, or one that asks for too much.
     #[error("its record cannot be read")]
     Plist(#[source] BadPlist),

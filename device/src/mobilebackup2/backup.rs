@@ -125,7 +125,8 @@ pub fn run(
     Ok(talk.ended(LastWord::Left))
 }
 
-fn last_word(response: &Dictionary) -> LastWord {
+/// How a response ends a conversation.
+pub(super) fn last_word(response: &Dictionary) -> LastWord {
     let description = response.get("ErrorDescription").and_then(Value::as_string);
     // A last word without a code is no success.
     let code = response_code(response).unwrap_or(-1);

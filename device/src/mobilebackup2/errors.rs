@@ -24,10 +24,23 @@ pub struct Said {
     pub text: String,
 }
 
-/// A device's answer with `code` and its `description`, as an error of this crate.
+/// A device's answer to `Backup` with `code` and its `description`, as an error of this crate.
 ///
 /// A code that only says that several things failed gives way to the first that says more.
 pub fn failure(code: i64, description: Option<&str>) -> DeviceError {
+    told(code, description, meaning)
+}
+
+/// As [`failure`], of an answer to `Restore`.
+pub fn failure_of_restore(code: i64, description: Option<&str>) -> DeviceError {
+    told(code, description, |code| meaning_in_restore(code).unwrap_or_else(|| meaning(code)))
+}
+
+fn told(
+    code: i64,
+    description: Option<&str>,
+    meaning: impl Fn(i64) -> (DeviceErrorKind, &'static str),
+) -> DeviceError {
     let text: String = description.unwrap_or("no reason").chars().take(TEXT_LEN_MAX).collect();
     let telling = std::iter::once(code)
         .chain(codes_in(&text))
@@ -50,6 +63,32 @@ pub fn codes_in(text: &str) -> impl Iterator<Item = i64> {
     })
 }
 
+/// What codes mean in a restore that mean something else in a backup.
+fn meaning_in_restore(code: i64) -> Option<(DeviceErrorKind, &'static str)> {
+    use DeviceErrorKind as Kind;
+    Some(match code {
+        103 => (Kind::DeviceFailed, "the device could not read what it was given of the snapshot"),
+        105 => (Kind::NoSpaceOnDevice, "the device has too little room"),
+        106 => (Kind::NoSpaceOnDevice, "the device has too little room for the snapshot"),
+        203 => (
+            Kind::SnapshotUnfit,
+            "the device cannot take the snapshot: it is of a newer version of the system, or too old",
+        ),
+        204 => (
+            Kind::SnapshotUnfit,
+            "the device finds the snapshot empty, or of a backup that was never finished",
+        ),
+        205 => (
+            Kind::SnapshotUnfit,
+            "the device finds the snapshot incomplete or damaged: a file of it did not arrive, or is \
+             not what its manifest says",
+        ),
+        207 => (Kind::WrongPassword, "the snapshot's backup password is wrong or missing"),
+        217..=224 => (Kind::Cancelled, "the device put the restore off"),
+        _ => return None,
+    })
+}
+
 /// What a person can do about a code, and the code in plain words.
 pub fn meaning(code: i64) -> (DeviceErrorKind, &'static str) {
     use DeviceErrorKind as Kind;
@@ -65,10 +104,7 @@ pub fn meaning(code: i64) -> (DeviceErrorKind, &'static str) {
         14 | 17 => (Kind::DeviceFailed, "the device is busy; try again"),
         22 => (Kind::Managed, "a management profile of the device forbids it"),
         24 => (Kind::DeviceFailed, "the device was not allowed to do what it tried"),
-        25 => (
-            Kind::CloudRestore,
-            "the device is being restored from iCloud; let it finish before it is backed up",
-        ),
+        25 => (Kind::CloudRestore, "the device is being restored from iCloud; let it finish first"),
         26 => (Kind::DeviceFailed, "the device could not move a file of its own"),
         100 => (Kind::DeviceFailed, "reading or writing failed on the device"),
         101 | 102 => (Kind::DeviceFailed, "the device could not read or write its own files"),
@@ -76,7 +112,7 @@ pub fn meaning(code: i64) -> (DeviceErrorKind, &'static str) {
         104 => (Kind::DeviceFailed, "the device could not hand its files over"),
         105 => (Kind::NoSpaceHere, "there is too little room for what the device wants to send"),
         106 => (Kind::NoSpaceOnDevice, "the device has too little room"),
-        202 => (Kind::Cancelled, "the backup was cancelled on the device"),
+        202 => (Kind::Cancelled, "it was cancelled on the device"),
         203 => (
             Kind::PreviousUnusable,
             "the device cannot use the last backup: it is of another version of the system",
@@ -115,6 +151,20 @@ mod tests {
         assert_eq!(failure(104, None).kind(), DeviceErrorKind::DeviceFailed);
         assert_eq!(failure(105, None).kind(), DeviceErrorKind::NoSpaceHere);
         assert_eq!(failure(987_654, Some("")).kind(), DeviceErrorKind::DeviceFailed);
+    }
+
+    #[test]
+    fn a_restore_is_not_told_to_back_anything_up() {
+        for code in [25, 103, 105, 106, 203, 204, 205, 207, 211] {
+            let error = failure_of_restore(code, None);
+            let said = error.to_string();
+            assert!(!said.contains("--full") && !said.contains("last backup"), "{said}");
+            assert_ne!(error.kind(), DeviceErrorKind::PreviousUnusable, "{code}");
+            assert_ne!(error.kind(), DeviceErrorKind::NoSpaceHere, "{code}");
+        }
+        let text = "Multiple errors downloading files (MBErrorDomain/205)";
+        assert_eq!(failure_of_restore(2, Some(text)).kind(), DeviceErrorKind::SnapshotUnfit);
+        assert_eq!(failure_of_restore(211, None).kind(), DeviceErrorKind::FindMyOn);
     }
 
     #[test]

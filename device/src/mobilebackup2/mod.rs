@@ -2,6 +2,7 @@
 pub mod backup;
 pub mod errors;
 pub mod info_plist;
+pub mod restore;
 
 /// The service.
 pub const SERVICE: &str = "com.apple.mobilebackup2";

@@ -8,10 +8,7 @@
 //! A session is kept only when the device said that the set is finished, everything it had sent
 //! was durable before it heard "yes", its last word was that all is well, and it did nothing that
 //! no device does. Otherwise the run fails, and the next one shows the device its last snapshot.
-mod connections;
 mod converting;
-mod signals;
-mod sync_lock;
 mod verdict;
 
 use std::sync::Arc;
@@ -27,24 +24,21 @@ use devsnap_engine::source::{
     Delivery, DeviceRun, Faults, Source, SourceError, SourceRun, Verification,
 };
 use jiff::Timestamp;
-use plist::Value;
 
 use crate::error::{DeviceError, DeviceErrorKind, Result};
-use crate::lockdown::{Battery, DeviceInfo, PairRecords, Pairing, PairingPatience, TrustedDevice};
+use crate::lockdown::{Battery, DeviceInfo, PairRecords, PairingPatience, TrustedDevice};
 use crate::mobilebackup2::backup::{self, BackupRequest, Conversation, LastWord};
 use crate::mobilebackup2::info_plist::Collected;
-use crate::transport::{DeviceAddress, Transport, Wait, distinct};
+use crate::session::connections::Open;
+use crate::session::signals::{SessionWait, Signals};
+use crate::session::{DETACHED_WAIT, Meeting, Met};
+use crate::transport::{Transport, Wait};
 use crate::udid::Udid;
 use crate::virtual_dir::previous::{NoPrevious, Previous};
 use crate::virtual_dir::{Converted, DirOptions, VirtualBackupDir};
 use crate::watch::{DeviceWatch, Stage};
-use connections::Open;
 pub use converting::ConversionOptions;
-use signals::{SessionWait, Signals};
 use verdict::{is_lost, must_be_kept};
-
-/// How long usbmuxd may take to tell that a device has gone whose connections have broken off.
-const DETACHED_WAIT: Duration = Duration::from_millis(300);
 
 /// How a device is backed up.
 #[derive(Clone)]
@@ -138,7 +132,6 @@ impl DeviceSource {
         watch: Arc<dyn DeviceWatch>,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let address = choose(distinct(transport.devices()?), udid)?;
         let signals = Signals::default();
         let mut wait = SessionWait {
             interrupt,
@@ -147,27 +140,14 @@ impl DeviceSource {
             idle_max: options.idle_max,
             passcode_max: options.passcode_patience,
         };
-        let pairing = Pairing {
-            transport: &*transport,
-            address: &address,
+        let meeting = Meeting {
+            transport,
+            udid,
             records: &options.records,
-            watch: &*watch,
             patience: options.pairing,
+            watch: &*watch,
         };
-        let record = pairing.trusted_record(&mut wait)?;
-        let device = TrustedDevice::new(transport, address, record);
-        watch.stage(Stage::Connecting);
-        let mut session = device.session(&mut wait)?;
-        let info = DeviceInfo::of_values(session.lockdown().value(None, None)?)?;
-        let encrypted = will_encrypt(&mut session)?;
-        let battery = Battery::of(&mut session)?;
-        session.end();
-        if info.udid != device.address().udid {
-            return Err(DeviceError::new(
-                DeviceErrorKind::Protocol,
-                "the device names itself otherwise than usbmuxd names it",
-            ));
-        }
+        let (Met { device, info, encrypted, battery }, ()) = meeting.meet(&mut wait, |_| Ok(()))?;
         let (received, outcome) = ((0, 0), None);
         Ok(DeviceSource { device, info, encrypted, battery, options, watch, received, outcome })
     }
@@ -363,31 +343,6 @@ impl Source for DeviceSource {
 /// Dates of property lists are whole seconds.
 fn time_of(date: Timestamp) -> Time {
     Time { secs: date.as_second(), nanos: 0 }
-}
-
-/// The one device that is meant.
-fn choose(devices: Vec<DeviceAddress>, udid: Option<&Udid>) -> Result<DeviceAddress> {
-    let fitting = |device: &DeviceAddress| udid.is_none_or(|udid| device.udid == *udid);
-    let mut fitting: Vec<_> = devices.into_iter().filter(fitting).collect();
-    if fitting.len() > 1 {
-        let udids: Vec<_> = fitting.iter().map(|device| device.udid.as_str()).collect();
-        return Err(DeviceError::new(
-            DeviceErrorKind::SeveralDevices,
-            format!("several devices are connected: {}", udids.join(", ")),
-        ));
-    }
-    fitting.pop().ok_or_else(|| {
-        let sentence = match udid {
-            Some(udid) => format!("device {udid} is not connected"),
-            None => "no device is connected".to_owned(),
-        };
-        DeviceError::new(DeviceErrorKind::NotConnected, sentence)
-    })
-}
-
-fn will_encrypt(session: &mut crate::lockdown::Session<'_>) -> Result<bool> {
-    let value = session.lockdown().value(Some("com.apple.mobile.backup"), Some("WillEncrypt"))?;
-    Ok(value.and_then(|value| Value::as_boolean(&value)).unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -1,23 +1,5 @@
 //! Which device is meant, and which sessions may be kept.
 use super::*;
-use crate::transport::ConnectionKind;
-
-fn address(digit: char, kind: ConnectionKind) -> DeviceAddress {
-    let udid = Udid::parse(&format!("00008030-001A2B3C4D5E6F7{digit}")).unwrap();
-    DeviceAddress { udid, kind, handle: 1 }
-}
-
-#[test]
-fn the_only_device_is_meant_or_the_one_that_is_named() {
-    let (one, two) = (address('1', ConnectionKind::Usb), address('2', ConnectionKind::Network));
-    assert_eq!(choose(vec![one.clone()], None).unwrap(), one);
-    let both = || vec![one.clone(), two.clone()];
-    assert_eq!(choose(both(), Some(&two.udid)).unwrap(), two);
-    assert_eq!(choose(both(), None).unwrap_err().kind(), DeviceErrorKind::SeveralDevices);
-    assert_eq!(choose(vec![], None).unwrap_err().kind(), DeviceErrorKind::NotConnected);
-    let absent = choose(vec![one], Some(&two.udid)).unwrap_err();
-    assert_eq!(absent.kind(), DeviceErrorKind::NotConnected);
-}
 
 fn talk(last_word: LastWord, finished: bool, read_back: bool) -> Conversation {
     Conversation { last_word, finished, read_back, short_of: None, full: None }

@@ -213,7 +213,7 @@ impl VirtualBackupDir<'_> {
 }
 
 /// One line of a listing, in the device's words.
-fn described(is: Lain) -> Dictionary {
+pub(crate) fn described(is: Lain) -> Dictionary {
     let (word, size_bytes, mtime) = match is {
         Lain::Folder { mtime } => ("DLFileTypeDirectory", 0, mtime),
         Lain::File { size_bytes, mtime } => ("DLFileTypeRegular", size_bytes, mtime),

@@ -15,6 +15,9 @@ pub mod previous;
 mod rows;
 mod spooling;
 
+pub(crate) use answers::described;
+pub(crate) use previous::lain;
+
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;

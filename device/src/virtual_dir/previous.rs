@@ -170,7 +170,7 @@ impl Below for Previous<'_> {
 }
 
 /// What the phone is told of a node. A file whose bytes are missing is not there: it sends it again.
-fn lain(node: &Node) -> Option<Lain> {
+pub(crate) fn lain(node: &Node) -> Option<Lain> {
     match node.kind {
         NodeKind::Folder => Some(Lain::Folder { mtime: node.mtime }),
         NodeKind::File if node.content.content == Content::Missing => None,

@@ -2,17 +2,16 @@
 use std::fs::File;
 use std::io::Read;
 
-use devsnap_engine::error::Error;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::{Fault, FaultKind};
 use devsnap_engine::source::{Faults, Verification};
 
 use super::VirtualBackupDir;
-use super::names::{Listed, NameError};
+use super::names::Listed;
 use super::path::Name;
 use super::previous::At;
 use super::spooling::Spooling;
-use crate::manifest::{BadManifest, ManifestDb, Order, RowKind, Within};
+use crate::manifest::{ManifestDb, Order, RowKind, Within};
 
 /// What an unencrypted database begins with.
 const SQLITE: &[u8] = b"SQLite format 3\0";
@@ -45,47 +44,51 @@ impl VirtualBackupDir<'_> {
 
     /// How many files that the manifest names are missing. Both sides are sorted, so
     /// one shard's listing is in memory at a time.
-    fn compare(&self, manifest: &ManifestDb, faults: &mut Faults) -> Result<u64, NotCompared> {
-        let mut missing = 0_u64;
-        let mut shard = (None, Vec::new());
-        let mut tell = |path, kind, reason: String| {
-            let fault = Fault { path, kind, reason };
-            self.progress.fault(&fault);
-            faults.push(fault);
-        };
+    fn compare(
+        &self,
+        manifest: &ManifestDb,
+        faults: &mut Faults,
+    ) -> Result<u64, Box<dyn std::error::Error>> {
         let mut listing = manifest.list(Order::FileId, &Within::everything().names_only())?;
         let mut rows = listing.rows()?;
+        let mut missing = 0_u64;
+        let mut shard = (String::new(), Vec::new());
         while let Some(row) = rows.next()? {
             if row.kind != RowKind::File {
                 continue;
             }
-            let name = Name::Blob(row.file_id.0);
-            let of = row.file_id.0[0];
-            if shard.0 != Some(of) {
-                self.interrupt.check()?;
-                shard = (Some(of), self.shard(&format!("{of:02x}"))?);
+            let id = row.file_id.to_string();
+            let of = id.get(..2).unwrap_or_default();
+            if shard.0 != of {
+                shard = (of.to_owned(), self.shard(of)?);
             }
-            let is_there = name.with_text(|id| {
-                shard.1.binary_search_by(|line| line.name.as_str().cmp(id)).is_ok()
-            });
-            if is_there {
+            if shard.1.binary_search_by(|line| line.name.as_str().cmp(&id)).is_ok() {
                 continue;
             }
             missing += 1;
-            let path = [Name::of(self.udid.as_str()), Name::of(&format!("{of:02x}")), name];
+            let text = format!("{}/{of}/{id}", self.udid);
+            // What is no path at all cannot be there either; it is told by its shard.
+            let path = TreePath::from_slashed(text.as_bytes()).unwrap_or_else(|_| self.root());
             let reason = "the manifest names it, and the device did not send it".to_owned();
-            tell(super::path::tree_path(&path), FaultKind::Vanished, reason);
+            let fault = Fault { path, kind: FaultKind::Vanished, reason };
+            self.progress.fault(&fault);
+            faults.push(fault);
         }
         let refused = rows.tally().refused;
         if refused > 0 {
-            let reason = format!("{refused} rows of Manifest.db cannot be used");
-            let path = super::path::tree_path(&[Name::of(self.udid.as_str())]);
-            tell(path, FaultKind::Unreadable, reason);
+            let reason = format!("{refused} rows of the manifest cannot be used");
+            let fault = Fault { path: self.root(), kind: FaultKind::Unreadable, reason };
+            self.progress.fault(&fault);
+            faults.push(fault);
         }
         Ok(missing + refused)
     }
 
-    fn shard(&self, shard: &str) -> Result<Vec<Listed>, NameError> {
+    fn root(&self) -> TreePath {
+        super::path::tree_path(&[Name::of(self.udid.as_str())])
+    }
+
+    fn shard(&self, shard: &str) -> Result<Vec<Listed>, Box<dyn std::error::Error>> {
         let path = [Name::of(self.udid.as_str()), Name::of(shard)];
         Ok(self.names.list(&path)?.unwrap_or_default())
     }
@@ -95,15 +98,4 @@ impl VirtualBackupDir<'_> {
 fn is_plain(manifest: &File) -> bool {
     let mut first = [0; SQLITE.len()];
     At::start_of(manifest).read_exact(&mut first).is_ok() && first == SQLITE
-}
-
-/// Why the manifest could not be held against what is there.
-#[derive(Debug, thiserror::Error)]
-enum NotCompared {
-    #[error(transparent)]
-    Manifest(#[from] BadManifest),
-    #[error(transparent)]
-    Names(#[from] NameError),
-    #[error(transparent)]
-    Stopped(#[from] Error),
 }

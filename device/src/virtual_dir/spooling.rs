@@ -71,7 +71,7 @@ impl Spooling {
     /// Begins a file, if it is one that waits.
     pub(super) fn begin(&self, path: &BackupPath, device_path: &[u8]) -> Option<Growing> {
         let waits = match path.shape() {
-            Shape::NamedFile => path.is_file("Manifest.db"),
+            Shape::NamedFile => path.names().last() == Some(&Name::of("Manifest.db")),
             Shape::Blob => self.options.converts_media || !is_media(device_path),
             Shape::Folder => false,
         };
@@ -164,13 +164,9 @@ impl Spooling {
             .open_manifest(At::start_of(database), set.scratch, set.interrupt)
             .map_err(|e| unusable(Box::new(e)))?;
         let mut keys = FileKeys::wanted(self.ids.iter().flatten().copied().collect());
-        let read = manifest.files(|row| -> Result<(), crate::manifest::BadManifest> {
-            if let Some(wrapped) = row.file.as_ref().and_then(|file| file.encryption_key.as_ref()) {
-                keys.note(&row.file_id.0, wrapped, unlocked.class_keys());
-            }
-            Ok(())
-        });
-        read.map_err(|e| unusable(Box::new(e)))?;
+        unlocked
+            .file_keys(&manifest, |row, key| keys.note(row.file_id.as_bytes(), key))
+            .map_err(|e| unusable(Box::new(e)))?;
         let manifest_key = unlocked.manifest_key().cloned();
         options.known = Some(unlocked);
         self.manifest = Some(manifest);

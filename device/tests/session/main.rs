@@ -9,4 +9,5 @@ mod faults;
 mod links;
 mod matrix;
 mod play;
+mod restores;
 mod table;

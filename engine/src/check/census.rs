@@ -49,36 +49,56 @@ pub(crate) trait Packs: Sync {
     fn verify(&self, kind: PackKind, id: &BlobId, plain: &[u8]) -> Result<()>;
 }
 
-/// Compares both sides and returns the packs that are where the index says.
-pub(super) fn check(packs: &dyn Packs, report: &mut CheckReport) -> Result<Vec<PackOf>> {
-    // What the store has may tell that the index is wrong.
-    let listed = packs.listed()?;
-    let indexed = packs.indexed()?;
-    report.packs = indexed.len() as u64;
-    let mut stored: HashMap<(PackId, PackKind), u64> =
-        listed.iter().map(|pack| ((pack.id, pack.kind), pack.size_bytes)).collect();
-    let (mut bad, mut whole) = (Vec::new(), Vec::new());
-    for pack in indexed {
-        let name = name_of(&pack);
-        match stored.remove(&(pack.id, pack.kind)) {
-            Some(size) if size == pack.size_bytes => whole.push(pack),
-            _ if !packs.is_still_indexed(&pack)? => {}
-            None => bad.push(format!("{name} is missing")),
-            Some(size) => {
-                let expected = pack.size_bytes;
-                bad.push(format!("{name} is {size} bytes long and should be {expected}"));
+/// Both sides, held against each other.
+pub(super) struct Census {
+    /// How many packs the index lists.
+    pub(super) indexed: u64,
+    /// Those that are where the index says.
+    pub(super) whole: Vec<PackOf>,
+    /// Those that are not: missing, or of the length that stands here.
+    pub(super) bad: Vec<(PackOf, Option<u64>)>,
+    /// What the store has and the index does not list.
+    pub(super) strays: Vec<PackOf>,
+}
+
+impl Census {
+    /// Lists both sides and compares them.
+    pub(super) fn of(packs: &dyn Packs) -> Result<Census> {
+        // What the store has may tell that the index is wrong.
+        let listed = packs.listed()?;
+        let indexed = packs.indexed()?;
+        let count = indexed.len() as u64;
+        let mut stored: HashMap<(PackId, PackKind), u64> =
+            listed.iter().map(|pack| ((pack.id, pack.kind), pack.size_bytes)).collect();
+        let (mut bad, mut whole) = (Vec::new(), Vec::new());
+        for pack in indexed {
+            match stored.remove(&(pack.id, pack.kind)) {
+                Some(size) if size == pack.size_bytes => whole.push(pack),
+                _ if !packs.is_still_indexed(&pack)? => {}
+                found => bad.push((pack, found)),
             }
         }
+        let stray = |((id, kind), size_bytes)| PackOf { id, kind, size_bytes };
+        let mut strays: Vec<_> = stored.into_iter().map(stray).collect();
+        strays.sort_unstable_by_key(|pack| pack.id);
+        Ok(Census { indexed: count, whole, bad, strays })
     }
-    let mut strays: Vec<_> = stored.into_iter().collect();
-    strays.sort_unstable_by_key(|((id, _), _)| *id);
-    let stray = |((id, kind), size_bytes)| {
-        let name = name_of(&PackOf { id, kind, size_bytes });
-        format!("{name} is in no segment of the index")
+}
+
+/// Compares both sides and returns the packs that are where the index says.
+pub(super) fn check(packs: &dyn Packs, report: &mut CheckReport) -> Result<Vec<PackOf>> {
+    let census = Census::of(packs)?;
+    report.packs = census.indexed;
+    let bad = |(pack, found): (PackOf, Option<u64>)| match (name_of(&pack), found) {
+        (name, None) => format!("{name} is missing"),
+        (name, Some(size)) => {
+            format!("{name} is {size} bytes long and should be {}", pack.size_bytes)
+        }
     };
-    report.find_many(Severity::Damage, bad);
-    report.find_many(Severity::Notice, strays.into_iter().map(stray).collect());
-    Ok(whole)
+    let stray = |pack: &PackOf| format!("{} is in no segment of the index", name_of(pack));
+    report.find_many(Severity::Damage, census.bad.into_iter().map(bad).collect());
+    report.find_many(Severity::Notice, census.strays.iter().map(stray).collect());
+    Ok(census.whole)
 }
 
 /// For people.

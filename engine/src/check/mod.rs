@@ -1,9 +1,11 @@
-//! Holding a store against itself: does every snapshot reach all that it names?
+//! Holding a store against itself: does every snapshot reach all that it names? Of one snapshot that is
+//! asked before it is brought back where nothing can be tried twice ([`preflight`]).
 mod census;
 mod data;
 #[cfg(test)]
 mod hostile_tests;
 mod lists;
+mod preflight;
 mod seen;
 mod stations;
 mod structure;
@@ -16,6 +18,9 @@ use crate::interrupt::Interrupt;
 use crate::progress::{Phase, Progress};
 use crate::repository::{Repository, WrongSaying};
 use stations::StoredPacks;
+
+pub use preflight::{Needs, preflight};
+pub use structure::Paths;
 
 /// Sentences of one kind that are kept; after them one says how many more there are.
 const SENTENCES_MAX: usize = 20;

@@ -9,7 +9,7 @@ use crate::backend::ObjectKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BlobId, SnapshotId};
 use crate::interrupt::Interrupt;
-use crate::node::{self, Attached, ChunkRef, Content, FileContent};
+use crate::node::{self, Attached, ChunkRef, Content, FileContent, NodeKind};
 use crate::pack::BlobLocation;
 use crate::path::TreePath;
 use crate::repository::Repository;
@@ -53,14 +53,7 @@ pub(super) fn check<B: Blobs>(
     report: &mut CheckReport,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let mut trees = Trees {
-        store,
-        interrupt,
-        scratch,
-        sound: SeenSet::new(scratch),
-        bad: HashSet::new(),
-        lists: Lists::new(store, scratch, interrupt),
-    };
+    let mut trees = Trees::new(store, scratch, 1, interrupt);
     for (id, root) in roots {
         let found = trees.walk(root.as_ref())?;
         if !found.is_sound() && !store.has_snapshot(&id)? {
@@ -76,7 +69,8 @@ pub(super) fn check<B: Blobs>(
     Ok(())
 }
 
-struct Trees<'a, B> {
+/// The trees of a store, as far as they were walked.
+pub(super) struct Trees<'a, B> {
     store: &'a B,
     interrupt: &'a Interrupt,
     scratch: &'a Path,
@@ -85,27 +79,47 @@ struct Trees<'a, B> {
     /// Pages that cannot be read: at most [`BAD_PAGES_MAX`] for each snapshot.
     bad: HashSet<BlobId>,
     lists: Lists<'a, B>,
+    /// Paths of one kind that are kept for each tree.
+    paths_max: usize,
 }
 
-/// What is wrong with one tree.
+/// Paths of which something is so: the first of them, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Paths {
+    /// The first, in the order of the tree.
+    pub first: Vec<TreePath>,
+    /// How many.
+    pub count: u64,
+}
+
+impl Paths {
+    fn add(&mut self, path: TreePath, first_max: usize) {
+        self.count += 1;
+        if self.first.len() < first_max {
+            self.first.push(path);
+        }
+    }
+}
+
+/// What was found in one tree.
 #[derive(Default)]
-struct Found {
-    blobs: u64,
-    bad_pages: u64,
-    first_bad: Option<String>,
-    lacking: u64,
-    first_lacking: Option<String>,
+pub(super) struct Found {
+    pub(super) blobs: u64,
+    /// Files, and the bytes that reading them gives.
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) bad_pages: u64,
+    pub(super) first_bad: Option<String>,
+    /// Paths of which something is lost.
+    pub(super) lacking: Paths,
+    /// Files whose contents the snapshot never had.
+    pub(super) never_stored: Paths,
     given_up: bool,
 }
 
 impl Found {
-    fn lacks(&mut self, path: &TreePath) {
-        self.lacking += 1;
-        self.first_lacking.get_or_insert_with(|| path.to_string());
-    }
-
     fn is_sound(&self) -> bool {
-        self.bad_pages == 0 && self.lacking == 0
+        self.bad_pages == 0 && self.lacking.count == 0
     }
 
     fn sentences(&self, name: &str) -> Vec<String> {
@@ -116,18 +130,37 @@ impl Found {
             sentences
                 .push(format!("{name}: {count}{more} tree pages cannot be read, first: {first}"));
         }
-        if let Some(first) = &self.first_lacking {
-            let count = self.lacking;
+        if let Some(first) = self.lacking.first.first() {
+            let count = self.lacking.count;
             sentences.push(format!("{name}: {count} paths lack stored bytes, first: {first}"));
         }
         sentences
     }
 }
 
-impl<B: Blobs> Trees<'_, B> {
+impl<'a, B: Blobs> Trees<'a, B> {
+    /// Of no tree yet; temporary files go to `scratch`. Of each tree `paths_max` paths of one kind are
+    /// kept.
+    pub(super) fn new(
+        store: &'a B,
+        scratch: &'a Path,
+        paths_max: usize,
+        interrupt: &'a Interrupt,
+    ) -> Self {
+        Trees {
+            store,
+            interrupt,
+            scratch,
+            sound: SeenSet::new(scratch),
+            bad: HashSet::new(),
+            lists: Lists::new(store, scratch, interrupt),
+            paths_max,
+        }
+    }
+
     /// Walks one tree, past pages that cannot be read. A tree with damage leaves no page marked as
     /// sound, so that each snapshot sharing the damage is told of.
-    fn walk(&mut self, root: Option<&PageRef>) -> Result<Found> {
+    pub(super) fn walk(&mut self, root: Option<&PageRef>) -> Result<Found> {
         let mut errors: Vec<String> = Vec::new();
         loop {
             let mut found = Found::default();
@@ -153,10 +186,11 @@ impl<B: Blobs> Trees<'_, B> {
                     false
                 })
             };
+            let mut look =
+                Look { store: self.store, lists, paths_max: self.paths_max, found: &mut found };
             let visit = |entry: &Entry| {
-                look_at(self.store, lists, self.interrupt, entry, &mut found).inspect_err(|error| {
-                    stopped = Some(error.kind());
-                })
+                let looked = self.interrupt.check().and_then(|()| look.at(entry));
+                looked.inspect_err(|error| stopped = Some(error.kind()))
             };
             let walked = tree::walk(self.store, root, enter, visit);
             if let Some(error) = failed {
@@ -191,57 +225,64 @@ pub(super) fn is_loss(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NotFound | ErrorKind::TooNew)
 }
 
-/// Looks up every blob that a path names; what is lost is counted, an error stops the check.
-fn look_at<B: Blobs>(
-    store: &B,
-    lists: &mut Lists<'_, B>,
-    interrupt: &Interrupt,
-    entry: &Entry,
-    found: &mut Found,
-) -> Result<()> {
-    interrupt.check()?;
-    let path = entry.path();
-    let Ok(node) = node::decode(&entry.value) else {
-        found.lacks(&path);
-        return Ok(());
-    };
-    let attached = [&node.holes, &node.xattrs].into_iter().filter_map(|attached| match attached {
-        Attached::Stored(content) => Some(content),
-        Attached::None | Attached::Here(_) => None,
-    });
-    let mut is_whole = node.size_bytes() == entry.size_bytes;
-    for content in std::iter::once(&node.content).chain(attached) {
-        is_whole &= is_stored(store, lists, content, &mut found.blobs)?;
-    }
-    if !is_whole {
-        found.lacks(&path);
-    }
-    Ok(())
+/// A look at the entries of one tree.
+struct Look<'l, 'a, B> {
+    store: &'a B,
+    lists: &'l mut Lists<'a, B>,
+    paths_max: usize,
+    found: &'l mut Found,
 }
 
-/// Whether all of a content is in the index, as long as it says. One that was never stored is the
-/// snapshot's own incompleteness, and no damage.
-fn is_stored<B: Blobs>(
-    store: &B,
-    lists: &mut Lists<'_, B>,
-    content: &FileContent,
-    blobs: &mut u64,
-) -> Result<bool> {
-    let chunks = match &content.content {
-        Content::Chunks(chunks) => chunks,
-        Content::List { root, depth } => {
-            let Some(level) = depth.checked_sub(1) else { return Ok(false) };
-            return lists.is_whole(*root, level, content.len, blobs);
+impl<B: Blobs> Look<'_, '_, B> {
+    /// Looks up every blob that a path names; what is lost is counted, an error stops the check.
+    fn at(&mut self, entry: &Entry) -> Result<()> {
+        let path = entry.path();
+        let Ok(node) = node::decode(&entry.value) else {
+            self.found.lacking.add(path, self.paths_max);
+            return Ok(());
+        };
+        let attached =
+            [&node.holes, &node.xattrs].into_iter().filter_map(|attached| match attached {
+                Attached::Stored(content) => Some(content),
+                Attached::None | Attached::Here(_) => None,
+            });
+        let mut is_whole = node.size_bytes() == entry.size_bytes;
+        for content in std::iter::once(&node.content).chain(attached) {
+            is_whole &= self.is_stored(content)?;
         }
-        Content::Empty | Content::Inline(_) | Content::Missing => return Ok(true),
-    };
-    let mut len = 0u64;
-    for chunk in chunks {
-        *blobs += 1;
-        if !is_chunk_stored(store, *chunk)? {
-            return Ok(false);
+        if node.kind == NodeKind::File {
+            self.found.files += 1;
+            self.found.bytes = self.found.bytes.saturating_add(node.size_bytes());
         }
-        len = len.saturating_add(u64::from(chunk.len));
+        if node.content.content == Content::Missing {
+            self.found.never_stored.add(path.clone(), self.paths_max);
+        }
+        if !is_whole {
+            self.found.lacking.add(path, self.paths_max);
+        }
+        Ok(())
     }
-    Ok(len == content.len)
+
+    /// Whether all of a content is in the index, as long as it says. One that was never stored is the
+    /// snapshot's own incompleteness, and no damage.
+    fn is_stored(&mut self, content: &FileContent) -> Result<bool> {
+        let blobs = &mut self.found.blobs;
+        let chunks = match &content.content {
+            Content::Chunks(chunks) => chunks,
+            Content::List { root, depth } => {
+                let Some(level) = depth.checked_sub(1) else { return Ok(false) };
+                return self.lists.is_whole(*root, level, content.len, blobs);
+            }
+            Content::Empty | Content::Inline(_) | Content::Missing => return Ok(true),
+        };
+        let mut len = 0u64;
+        for chunk in chunks {
+            *blobs += 1;
+            if !is_chunk_stored(self.store, *chunk)? {
+                return Ok(false);
+            }
+            len = len.saturating_add(u64::from(chunk.len));
+        }
+        Ok(len == content.len)
+    }
 }

@@ -14,12 +14,14 @@
 mod builder;
 mod footer;
 mod header;
+mod request;
 
 use crate::id::{BlobId, PackId};
 
 pub use builder::{Ending, PackBuilder, Place, Rounding};
 pub use footer::{PackFooter, TRAILER_LEN, read_trailer};
 pub use header::{HEADER_LEN, PackHeader, PackKey, PackKind};
+pub use request::{Request, requests};
 
 /// The longest pack that is ever read, in bytes. Packs are closed at 32 MiB; one block more fits.
 pub const PACK_LEN_MAX: u64 = 96 << 20;

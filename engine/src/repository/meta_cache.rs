@@ -54,7 +54,12 @@ impl MetaCache {
         Ok(())
     }
 
-    /// A stretch of `pack`.
+    /// A stretch of the copy of `pack`; `None` when there is none.
+    pub(super) fn copy(&self, pack: &KnownPack, range: &Range<u64>) -> Option<Bytes> {
+        read_stretch(&self.folder.join(pack.id.to_hex()), pack.pack_len, range).ok()
+    }
+
+    /// A stretch of `pack` from the store, and a copy of all of it.
     pub(super) fn get(
         &self,
         backend: &dyn Backend,
@@ -66,9 +71,6 @@ impl MetaCache {
             return Ok(backend.get(key, range)?);
         }
         let path = self.folder.join(pack.id.to_hex());
-        if let Ok(bytes) = read_stretch(&path, pack.pack_len, &range) {
-            return Ok(bytes);
-        }
         let whole = backend.get_whole(key, pack.pack_len)?;
         if blake3::hash(&whole) != *pack.id.as_bytes() {
             return Err(Error::new(ErrorKind::Damaged, format!("reading {key}"))
@@ -85,9 +87,10 @@ impl MetaCache {
         }
     }
 
-    /// Drops the copy of `pack`; whether there was one, so that reading again may help.
-    pub(super) fn forget(&self, pack: &KnownPack) -> bool {
-        fs::remove_file(self.folder.join(pack.id.to_hex())).is_ok()
+    /// Drops the copy of `pack`.
+    pub(super) fn forget(&self, pack: &KnownPack) {
+        // The next one that is brought replaces what cannot be removed.
+        let _ = fs::remove_file(self.folder.join(pack.id.to_hex()));
     }
 
     fn keep(&self, path: &Path, whole: &[u8]) -> std::io::Result<()> {

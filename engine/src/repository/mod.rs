@@ -15,11 +15,13 @@ mod meta_cache;
 mod notes;
 mod own_pages;
 mod read;
+mod read_ahead;
 mod removal;
 mod running;
 mod scratch;
 mod session;
 mod snapshots;
+mod staging;
 mod unlock;
 mod view;
 
@@ -52,6 +54,7 @@ pub use notes::{Note, Notes};
 pub use scratch::Scratch;
 pub use session::{OpenSession, Session, SessionMarks, now_secs};
 pub use snapshots::Snapshots;
+pub use staging::{NeededPack, StagePolicy, Staged};
 pub use view::SnapshotView;
 
 /// How a repository is made.

@@ -1,5 +1,7 @@
 //! Reading what is stored: locate ▸ get ▸ open ▸ verify. No byte leaves this file unverified but
 //! from [`read_blocks`](Repository::read_blocks), whose caller compares ids itself.
+use super::read_ahead::ReadAhead;
+use super::staging::{StagedNow, StagedPacks};
 use super::{Repository, meta_cache::MetaCache};
 use crate::backend::ObjectKey;
 use crate::error::{Error, ErrorKind, Result};
@@ -8,6 +10,7 @@ use crate::index::KnownPack;
 use crate::pack::{BlobLocation, BlockEntry, PackKey, PackKind};
 use crate::tree::PageSource;
 use bytes::Bytes;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Opened blocks kept in memory, in bytes: neighbours in a tree lie in one block.
@@ -32,12 +35,19 @@ pub(super) struct ReadCaches {
     blocks: quick_cache::sync::Cache<BlockId, Bytes, BlockWeight>,
     keys: quick_cache::sync::Cache<PackId, Arc<PackKey>>,
     meta: Option<MetaCache>,
+    staged: StagedNow,
 }
 
 impl ReadCaches {
     pub(super) fn new(meta: Option<MetaCache>) -> Self {
         let blocks = quick_cache::sync::Cache::with_weighter(256, BLOCKS_MAX, BlockWeight);
-        ReadCaches { blocks, keys: quick_cache::sync::Cache::new(KEYS_MAX), meta }
+        let keys = quick_cache::sync::Cache::new(KEYS_MAX);
+        ReadCaches { blocks, keys, meta, staged: StagedNow::default() }
+    }
+
+    /// Looks for packs of content here first, while somebody holds them.
+    pub(super) fn use_staged(&self, packs: &Arc<StagedPacks>) {
+        self.staged.add(packs);
     }
 }
 
@@ -82,14 +92,17 @@ impl Repository {
                 .because("blocks lie outside the pack"));
         }
         let key = self.pack_key(&known)?;
-        let read = || {
-            let stretch = self.fetch(&known, start..end)?;
-            open_blocks(&key, pack, blocks, start, &stretch)
-        };
-        let opened = match read() {
-            // A copy that this computer's disk spoilt is no damage of the store.
-            Err(e) if e.kind() == ErrorKind::Damaged && self.forget_copy(&known) => read(),
-            opened => opened,
+        let open = |stretch: Bytes| open_blocks(&key, pack, blocks, start, &stretch);
+        let opened = match self.fetch_copy(&known, start..end) {
+            Some(copy) => match open(copy) {
+                // A copy that this computer's disk spoilt is no damage of the store.
+                Err(e) if e.kind() == ErrorKind::Damaged => {
+                    self.forget_copy(&known);
+                    self.fetch(&known, start..end).and_then(open)
+                }
+                opened => opened,
+            },
+            None => self.fetch(&known, start..end).and_then(open),
         };
         match opened {
             Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -111,10 +124,21 @@ impl Repository {
         }
     }
 
-    /// Drops this computer's copy of a metadata pack; whether there was one.
-    fn forget_copy(&self, pack: &KnownPack) -> bool {
-        pack.header.kind == PackKind::Meta
-            && self.caches().meta.as_ref().is_some_and(|meta| meta.forget(pack))
+    /// A stretch of this computer's copy of a pack, if there is one.
+    fn fetch_copy(&self, pack: &KnownPack, range: Range<u64>) -> Option<Bytes> {
+        match pack.header.kind {
+            PackKind::Data => self.caches().staged.read(&pack.id, &range),
+            PackKind::Meta => self.caches().meta.as_ref()?.copy(pack, &range),
+        }
+    }
+
+    /// Drops this computer's copies of a pack.
+    fn forget_copy(&self, pack: &KnownPack) {
+        match (pack.header.kind, &self.caches().meta) {
+            (PackKind::Data, _) => self.caches().staged.forget(&pack.id),
+            (PackKind::Meta, Some(meta)) => meta.forget(pack),
+            (PackKind::Meta, None) => {}
+        }
     }
 
     /// Finds the key of a pack anew: it was found with a header that was not the pack's.
@@ -129,7 +153,8 @@ impl Repository {
         })
     }
 
-    fn fetch(&self, pack: &KnownPack, range: std::ops::Range<u64>) -> Result<Bytes> {
+    /// A stretch of a pack from the store.
+    fn fetch(&self, pack: &KnownPack, range: Range<u64>) -> Result<Bytes> {
         let key = ObjectKey::new(pack.header.kind.object_kind(), pack.id.to_hex());
         match &self.caches().meta {
             Some(meta) if pack.header.kind == PackKind::Meta => {
@@ -221,6 +246,14 @@ impl Repository {
         }
     }
 
+    /// A content blob from a block that was fetched ahead, verified; `None` when it must be read on
+    /// demand, for whatever reason.
+    pub(super) fn read_fetched(&self, ahead: &ReadAhead, id: &BlobId) -> Option<Bytes> {
+        let at = self.index().locate(id).ok()??;
+        let block = ahead.take(&at)?;
+        self.blob_in(PackKind::Data, id, &at, &block).ok()
+    }
+
     fn read_at(&self, kind: PackKind, id: &BlobId, at: &BlobLocation) -> Result<Bytes> {
         let block_id = (at.pack, at.ordinal);
         let block = match self.caches().blocks.get(&block_id) {
@@ -232,6 +265,17 @@ impl Repository {
                 block
             }
         };
+        self.blob_in(kind, id, at, &block)
+    }
+
+    /// The blob that an opened block should hold at this place, verified.
+    fn blob_in(
+        &self,
+        kind: PackKind,
+        id: &BlobId,
+        at: &BlobLocation,
+        block: &Bytes,
+    ) -> Result<Bytes> {
         let end = at.offset as usize + at.len as usize;
         if end > block.len() {
             return Err(Error::new(ErrorKind::Damaged, format!("reading blob {}", id.short()))

@@ -57,7 +57,7 @@ fn folder_of(cache_folder: &Path) -> PathBuf {
     cache_folder.join("scratch")
 }
 
-fn make(under: &Path, name: &str) -> io::Result<Scratch> {
+pub(super) fn make(under: &Path, name: &str) -> io::Result<Scratch> {
     fs::create_dir_all(under)?;
     let folder = under.join(name);
     // First the lock: a folder without one is never swept.

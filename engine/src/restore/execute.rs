@@ -1,8 +1,8 @@
 //! Executing a batch: several threads, each reading one request at a time.
-use super::batch::{Batch, Piece, Request, requests};
+use super::batch::{Batch, Piece};
 use super::{Run, is_loss};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pack::BlobLocation;
+use crate::pack::{BlobLocation, Request, requests};
 use crate::progress::FaultKind;
 use std::num::NonZero;
 use std::ops::Range;
@@ -29,7 +29,8 @@ pub(super) fn execute(run: &Run<'_>, batch: &mut Batch) -> Result<()> {
     batch.sort();
     let threads = thread::available_parallelism().map_or(2, NonZero::get).clamp(2, THREADS_MAX);
     let share = IN_FLIGHT_MAX / (2 * threads as u64);
-    let requests = requests(&batch.pieces, share.min(REQUEST_MAX));
+    let requests =
+        requests(batch.pieces.iter().map(|piece| &piece.location), share.min(REQUEST_MAX));
     let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
     let failed: Mutex<Option<Error>> = Mutex::new(None);
     let batch: &Batch = batch;

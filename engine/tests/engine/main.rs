@@ -17,6 +17,7 @@ mod prune;
 mod prune_meeting;
 mod prune_small;
 mod restore;
+mod serve;
 mod sessions;
 mod station_attacks;
 mod station_scene;

@@ -1,7 +1,7 @@
 //! What is to go wrong with a phone, as flags.
 use clap::Args;
 use devsnap_simulator::phone::{
-    Cut, CutAt, Faults, LockdownRefusal, Passcode, Silence, Stage, SyncLock, Trust,
+    Cut, CutAt, Faults, LockdownRefusal, LockdownValue, Passcode, Silence, Stage, SyncLock, Trust,
 };
 use std::time::Duration;
 
@@ -21,6 +21,12 @@ pub(super) struct FaultArguments {
     /// Lockdown refuses a request, always or so often, e.g. StartSession=InvalidHostID*1.
     #[arg(long, value_name = "REQUEST=ERROR[*TIMES]", value_parser = lockdown_refusal)]
     refuse_request: Vec<LockdownRefusal>,
+    /// "Find My" is on: a restore is refused.
+    #[arg(long)]
+    find_my: bool,
+    /// The phone has so little room for a restore.
+    #[arg(long, value_name = "BYTES")]
+    free_bytes: Option<u64>,
     /// The sync lock: free, blocks:N (times), held (by another program).
     #[arg(long, value_name = "WHAT", default_value = "free", value_parser = sync_lock)]
     sync_lock: SyncLock,
@@ -54,6 +60,8 @@ impl FaultArguments {
             locked: self.locked,
             trust: self.trust,
             lockdown_refusals: self.refuse_request.clone(),
+            lockdown_values: self.lockdown_values(),
+            odd_restore: None,
             sync_lock: self.sync_lock,
             cut: self.cut.clone(),
             silence: self.silence.clone(),
@@ -62,6 +70,15 @@ impl FaultArguments {
             low_space: self.low_space,
             heartbeat_patience: self.heartbeat_patience,
         }
+    }
+}
+
+impl FaultArguments {
+    fn lockdown_values(&self) -> Vec<LockdownValue> {
+        let find_my = self.find_my.then(|| (LockdownValue::FIND_MY, true.into()));
+        let free = self.free_bytes.map(|bytes| (LockdownValue::FREE_BYTES, bytes.into()));
+        let told = find_my.into_iter().chain(free);
+        told.map(|(place, value)| LockdownValue::of(place, Some(value))).collect()
     }
 }
 

@@ -70,6 +70,7 @@ impl Settings {
             "" => default_domain(phone, public_key),
             "com.apple.mobile.backup" => backup(phone),
             "com.apple.disk_usage" | "com.apple.disk_usage.factory" => disk_usage(),
+            "com.apple.fmip" => find_my(),
             "com.apple.mobile.battery" => battery(phone.battery()),
             "com.apple.international" => international(),
             "com.apple.iTunes" => itunes(),
@@ -84,6 +85,12 @@ impl Settings {
             if of == domain {
                 values.insert(key.clone(), value.clone());
             }
+        }
+        for other in phone.faults().lockdown_values.iter().filter(|v| v.domain == domain) {
+            match &other.value {
+                Some(value) => values.insert(other.key.clone(), value.clone()),
+                None => values.remove(&other.key),
+            };
         }
         values
     }
@@ -205,6 +212,10 @@ fn disk_usage() -> Dictionary {
         ("TotalSystemAvailable", 0.into()),
         ("TotalSystemCapacity", (10 * GB).into()),
     ])
+}
+
+fn find_my() -> Dictionary {
+    dictionary([("IsAssociated", false.into())])
 }
 
 fn battery(battery: Battery) -> Dictionary {

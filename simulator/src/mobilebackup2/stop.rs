@@ -27,6 +27,8 @@ impl MbError {
     pub(super) const WRITE: u32 = 104;
     /// The host has too little space.
     pub(super) const HOST_SPACE: u32 = 105;
+    /// The phone has too little room.
+    pub(super) const PHONE_SPACE: u32 = 106;
     /// Cancelled.
     pub(super) const CANCELLED: u32 = 202;
     /// A version that does not fit.
@@ -41,6 +43,8 @@ impl MbError {
     pub(super) const LOCKED: u32 = 208;
     /// No iCloud account.
     pub(super) const NO_ACCOUNT: u32 = 210;
+    /// "Find My" is on.
+    pub(super) const FIND_MY: u32 = 211;
 }
 
 impl fmt::Display for MbError {

@@ -1,4 +1,5 @@
 //! What goes wrong, on purpose. All services read it; what is not set is well.
+use plist::Value;
 use std::time::Duration;
 
 /// What is to go wrong with one phone.
@@ -16,6 +17,10 @@ pub struct Faults {
     pub trust: Trust,
     /// Lockdown answers these requests with an error.
     pub lockdown_refusals: Vec<LockdownRefusal>,
+    /// Lockdown tells these values otherwise; the phone goes by them too.
+    pub lockdown_values: Vec<LockdownValue>,
+    /// What the phone asks of a host in a restore that no phone asks.
+    pub odd_restore: Option<OddRestore>,
     /// What becomes of the first lock of `/com.apple.itunes.lock_sync`.
     pub sync_lock: SyncLock,
     /// A connection that breaks off.
@@ -71,6 +76,76 @@ pub struct LockdownRefusal {
     pub error: String,
     /// How often; `None` is always.
     pub times: Option<u32>,
+}
+
+/// A value that lockdown tells otherwise than it would.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockdownValue {
+    /// E.g. `com.apple.fmip`; `""` is the default domain.
+    pub domain: String,
+    /// E.g. `IsAssociated`.
+    pub key: String,
+    /// What it tells; `None`: nothing.
+    pub value: Option<Value>,
+}
+
+impl LockdownValue {
+    /// Whether "Find My" is on, where lockdown tells it.
+    pub const FIND_MY: (&str, &str) = ("com.apple.fmip", "IsAssociated");
+    /// How much room the phone has, in bytes, where lockdown tells it.
+    pub const FREE_BYTES: (&str, &str) = ("com.apple.disk_usage", "AmountDataAvailable");
+
+    /// `value` in this place.
+    pub fn of((domain, key): (&str, &str), value: Option<Value>) -> LockdownValue {
+        LockdownValue { domain: domain.to_owned(), key: key.to_owned(), value }
+    }
+}
+
+impl Faults {
+    /// What is told in this place otherwise than usual, if anything is.
+    pub(crate) fn lockdown_value(&self, (domain, key): (&str, &str)) -> Option<&Value> {
+        let mut values = self.lockdown_values.iter();
+        values.find(|v| v.domain == domain && v.key == key)?.value.as_ref()
+    }
+}
+
+/// What a phone asks of a host in a restore, before the files, that no phone asks. Whatever it is
+/// answered, it goes on, and is content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OddRestore {
+    /// For a file outside of all backups.
+    AsksOutside,
+    /// To list what lies above the backup.
+    ListsOutside,
+    /// To take a file into the backup.
+    Uploads,
+    /// To take a file outside of all backups.
+    UploadsOutside,
+    /// To make a folder in the backup.
+    MakesFolder,
+    /// To move a file of the backup.
+    Moves,
+    /// To remove a file of the backup.
+    Removes,
+    /// To copy the whole backup.
+    Copies,
+    /// For a file that the backup does not have.
+    AsksForMore,
+}
+
+impl OddRestore {
+    /// All of them.
+    pub const ALL: [OddRestore; 9] = [
+        OddRestore::AsksOutside,
+        OddRestore::ListsOutside,
+        OddRestore::Uploads,
+        OddRestore::UploadsOutside,
+        OddRestore::MakesFolder,
+        OddRestore::Moves,
+        OddRestore::Removes,
+        OddRestore::Copies,
+        OddRestore::AsksForMore,
+    ];
 }
 
 /// What becomes of the lock that keeps two programs from syncing at once.

@@ -10,7 +10,10 @@ mod notices;
 use crate::transcript::{Call, Transcript};
 pub use apps::App;
 pub use battery::Battery;
-pub use faults::{Cut, CutAt, Faults, LockdownRefusal, Passcode, Silence, Stage, SyncLock, Trust};
+pub use faults::{
+    Cut, CutAt, Faults, LockdownRefusal, LockdownValue, OddRestore, Passcode, Silence, Stage,
+    SyncLock, Trust,
+};
 pub use locks::{Locks, SYNC_LOCK_FILE};
 pub use media::{Entry, Item, Media, Refused, normal_path};
 pub use mishaps::Mishaps;

@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A device that is attached.
 #[derive(Debug, Clone)]
-pub(super) struct Attached {
+pub(in crate::commands) struct Attached {
     /// The way it is reached: the cable, where there are several.
     pub(super) address: DeviceAddress,
     /// All ways.
@@ -32,17 +32,17 @@ impl Attached {
         Attached { connections: vec![address.kind], glimpse, address }
     }
 
-    pub(super) fn udid(&self) -> &Udid {
+    pub(in crate::commands) fn udid(&self) -> &Udid {
         &self.address.udid
     }
 
     /// What its owner calls it; empty when it did not say.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::commands) fn name(&self) -> &str {
         self.glimpse.as_ref().map_or("", |glimpse| &glimpse.name)
     }
 
     /// E.g. `Anna's iPhone`, or the UDID of one that did not say.
-    pub(super) fn shown(&self) -> &str {
+    pub(in crate::commands) fn shown(&self) -> &str {
         if self.name().is_empty() { self.udid().as_str() } else { self.name() }
     }
 
@@ -120,7 +120,7 @@ pub(super) fn find(
 }
 
 /// The one device that is meant, as [`find`].
-pub(super) fn find_one(
+pub(in crate::commands) fn find_one(
     session: &Session<'_>,
     host: &Host,
     named: Option<&str>,

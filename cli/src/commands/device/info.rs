@@ -33,7 +33,7 @@ pub(in crate::commands) fn run(
     session: &Session<'_>,
     args: &DeviceInfoArgs,
 ) -> Result<ExitCode, Failure> {
-    recorded(session, &args.recording, |host| tell(session, args, host))
+    recorded(session, args.recording.record.as_deref(), |host| tell(session, args, host))
 }
 
 fn tell(session: &Session<'_>, args: &DeviceInfoArgs, host: &Host) -> Result<ExitCode, Failure> {

@@ -4,12 +4,15 @@ mod info;
 mod list;
 mod pair;
 mod record;
+pub(super) mod restored;
 mod retry;
 mod snapshot;
 
+pub(super) use choose::{Attached, find_one};
 pub(super) use info::run as info;
 pub(super) use list::run as list;
 pub(super) use pair::{pair, unpair};
+pub(super) use record::recorded;
 pub(super) use snapshot::run as snapshot;
 
 use super::Session;
@@ -23,9 +26,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// This computer, as devices meet it.
-struct Host {
-    transport: Arc<dyn Transport>,
-    records: PairRecords,
+pub(super) struct Host {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) records: PairRecords,
 }
 
 impl Host {
@@ -61,7 +64,7 @@ impl Wait for UntilStopped<'_> {
 
 /// How patient pairing is, when a person said how long to `wait`. usbmuxd's own pairing has a
 /// quarter of that, before we ask ourselves.
-fn patience(wait: Option<Duration>) -> PairingPatience {
+pub(super) fn patience(wait: Option<Duration>) -> PairingPatience {
     let usual = PairingPatience::default();
     match wait {
         None => usual,

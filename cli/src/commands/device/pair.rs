@@ -20,7 +20,7 @@ pub(in crate::commands) fn pair(
     session: &Session<'_>,
     args: &PairArgs,
 ) -> Result<ExitCode, Failure> {
-    recorded(session, &args.recording, |host| {
+    recorded(session, args.recording.record.as_deref(), |host| {
         let named = args.choice.device.as_deref();
         match &args.import_record {
             Some(file) => import(session, host, named, args.wait, file)?,

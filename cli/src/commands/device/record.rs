@@ -1,10 +1,10 @@
 //! `--record FILE`: what is said to a device and heard from it, for somebody who has no such device.
 use super::Host;
-use crate::args::RecordArgs;
 use crate::commands::Session;
 use crate::commands::key::unwritten;
 use crate::failure::Failure;
 use devsnap_device::Recorder;
+use std::path::Path;
 
 /// A command's dealings with devices, recorded if that was asked for.
 ///
@@ -12,13 +12,13 @@ use devsnap_device::Recorder;
 ///
 /// The recording cannot be begun; whatever `deal` says. One that breaks off later is a warning: the
 /// backup is worth more.
-pub(super) fn recorded<T>(
+pub(in crate::commands) fn recorded<T>(
     session: &Session<'_>,
-    args: &RecordArgs,
+    file: Option<&Path>,
     deal: impl FnOnce(&Host) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut host = Host::of_this_user()?;
-    let Some(file) = &args.record else { return deal(&host) };
+    let Some(file) = file else { return deal(&host) };
     let program = concat!("devsnap ", env!("CARGO_PKG_VERSION"));
     let recorder = Recorder::create(file, program).map_err(|error| unwritten(file, &error))?;
     host.transport = recorder.over(host.transport);

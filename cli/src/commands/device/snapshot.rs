@@ -2,7 +2,7 @@
 use super::choose::{Attached, Wanted, find};
 use super::record::recorded;
 use super::retry::Chances;
-use super::{Host, patience, pause};
+use super::{Host, patience, pause, restored};
 use crate::args::{SnapshotArgs, SnapshotDeviceArgs};
 use crate::awake::Awake;
 use crate::commands::Session;
@@ -39,7 +39,7 @@ pub(in crate::commands) fn run(
     session: &Session<'_>,
     args: &SnapshotArgs,
 ) -> Result<ExitCode, Failure> {
-    recorded(session, &args.phone.recording, |host| back_up(session, args, host))
+    recorded(session, args.phone.recording.record.as_deref(), |host| back_up(session, args, host))
 }
 
 fn back_up(session: &Session<'_>, args: &SnapshotArgs, host: &Host) -> Result<ExitCode, Failure> {
@@ -257,9 +257,18 @@ impl Runs<'_> {
         }
     }
 
+    /// The snapshot that was restored onto the device last, while nothing newer of it was kept: that is
+    /// what it holds now.
+    fn restored_onto(&self, device: &Attached) -> Result<Option<SnapshotId>, Failure> {
+        if self.args.phone.full {
+            return Ok(None);
+        }
+        restored::parent(self.repository, device.udid())
+    }
+
     /// The snapshot to continue, if one was named: it must be whole, and this device's.
     fn parent_of(&self, device: &Attached) -> Result<Option<SnapshotId>, Failure> {
-        let Some(parent) = &self.parent else { return Ok(None) };
+        let Some(parent) = &self.parent else { return self.restored_onto(device) };
         let short = parent.id.short();
         let udid = device.udid().as_str();
         let is_its = matches!(&parent.snapshot.origin, Origin::Device(of) if of.udid == udid);

@@ -99,7 +99,7 @@ fn between(
         let (old, new) = nodes();
         return Ok(Some(Change::Kind(old, new)));
     }
-    let target = |row: &Row| row.file.as_ref().and_then(|file| file.target.clone());
+    let target = |row: &Row| row.file().ok().and_then(|file| file.target);
     let is_same_content = match new.kind {
         RowKind::File => has_same_content(old_set, old, new_set, new)?,
         _ => target(old) == target(new),
@@ -120,8 +120,8 @@ fn has_same_content(
     new_set: &LogicalView<'_>,
     new: &Row,
 ) -> Result<bool, Failure> {
-    let key = |row: &Row| row.file.as_ref().and_then(|file| file.encryption_key.clone());
-    if key(old).is_some() && key(old) == key(new) {
+    let key = |row: &Row| row.file().ok().and_then(|file| file.encryption_key);
+    if key(old).is_some_and(|old| Some(old) == key(new)) {
         return Ok(true);
     }
     let (old, new) = (old_set.stored(old)?, new_set.stored(new)?);

@@ -150,15 +150,14 @@ fn node_of(row: &Row) -> Node {
         RowKind::Symlink => NodeKind::Symlink,
         RowKind::File | RowKind::Other(_) => NodeKind::File,
     };
-    let Some(file) = &row.file else { return Node::new(kind, 0) };
+    let Ok(file) = row.file() else { return Node::new(kind, 0) };
     let MbFile { size, mode, mtime, birth, user, group, target, .. } = file;
     let mut node = Node::new(kind, mode.unwrap_or(0));
-    let time = |secs: i64| Time { secs, nanos: 0 };
-    node.mtime = time(mtime.unwrap_or(0));
-    node.birth = birth.map(time);
+    node.mtime = Time { secs: mtime.unwrap_or(0), nanos: 0 };
+    node.birth = birth.map(|secs| Time { secs, nanos: 0 });
     (node.uid, node.gid) = (user.unwrap_or(0), group.unwrap_or(0));
     node.content.len = size.filter(|_| kind == NodeKind::File).unwrap_or(0);
-    node.link_target = target.clone().unwrap_or_default().into_bytes();
+    node.link_target = target.unwrap_or_default().into_bytes();
     node
 }
 

@@ -13,6 +13,9 @@ pub const SERVICE: &str = "com.apple.afc";
 /// Files are read in pieces of this many bytes, as idevicebackup2 does.
 const PIECE: u64 = 64 << 10;
 
+/// Files are written in pieces of at most this many bytes: a device holds each in memory.
+const WRITTEN_PIECE: usize = 1 << 20;
+
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
@@ -21,6 +24,8 @@ pub enum Mode {
     Read = 1,
     /// To be read and written; made when it is not there.
     ReadWrite = 2,
+    /// To be written from its beginning, and read; made when it is not there, emptied when it is.
+    Rewrite = 4,
 }
 
 /// What is done to a file's lock; `flock`'s numbers, never waiting.
@@ -95,9 +100,14 @@ impl Afc {
     }
 
     fn ask(&mut self, operation: Operation, parameters: &[u8]) -> Asked<Answer> {
+        self.ask_with(operation, parameters, &[])
+    }
+
+    fn ask_with(&mut self, operation: Operation, parameters: &[u8], bulk: &[u8]) -> Asked<Answer> {
         self.number += 1;
         let mut wait = self.answer_wait;
-        self.link.write_all(&packet::encode(operation, self.number, parameters), &mut wait)?;
+        let packet = packet::encode(operation, self.number, parameters, bulk);
+        self.link.write_all(&packet, &mut wait)?;
         let mut header = [0; HEADER_LEN];
         if !self.link.read_exact(&mut header, &mut wait)? {
             return Err(crate::transport::lost());
@@ -135,6 +145,45 @@ impl Afc {
             Ok(_) => return Err(not_understood(packet::BadPacket("answer to an opening"))),
             Err(status) => Err(status),
         })
+    }
+
+    /// Makes a folder; one that is there already is fine for devices.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn make_folder(&mut self, path: &str) -> Asked<()> {
+        Ok(self.ask(Operation::MakeFolder, &[path.as_bytes(), &[0]].concat())?.map(drop))
+    }
+
+    /// Removes a file or an empty folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn remove(&mut self, path: &str) -> Asked<()> {
+        Ok(self.ask(Operation::Remove, &[path.as_bytes(), &[0]].concat())?.map(drop))
+    }
+
+    /// Writes a whole file, which is made or emptied first.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn write_file(&mut self, path: &str, bytes: &[u8]) -> Asked<()> {
+        let file = match self.open(path, Mode::Rewrite)? {
+            Ok(file) => file,
+            Err(status) => return Ok(Err(status)),
+        };
+        let mut written = Ok(());
+        for piece in bytes.chunks(WRITTEN_PIECE) {
+            written = self.ask_with(Operation::Write, &file.0.to_le_bytes(), piece)?.map(drop);
+            if written.is_err() {
+                break;
+            }
+        }
+        let closed = self.close(file)?;
+        Ok(written.and(closed))
     }
 
     /// Locks or unlocks an open file; does not wait.
@@ -285,6 +334,20 @@ mod tests {
             status(0),
         ]);
         assert_eq!(afc.read_file("/a", 100).unwrap().as_deref(), Some(&b"hel"[..]));
+    }
+
+    #[test]
+    fn a_file_is_written_whole_and_closed_also_when_the_device_has_no_room() {
+        let opened = || (0x0e, 7_u64.to_le_bytes().to_vec());
+        let (mut afc, serving) = device(vec![opened(), status(0), status(0)]);
+        assert_eq!(afc.write_file("/a", b"hello").unwrap(), Ok(()));
+        let asked = serving.join().unwrap();
+        assert_eq!(asked[0], (13, b"\x04\0\0\0\0\0\0\0/a\0".to_vec()));
+        assert_eq!(asked[1], (16, b"\x07\0\0\0\0\0\0\0hello".to_vec()));
+        assert_eq!(asked[2].0, 20);
+        let (mut afc, serving) = device(vec![opened(), status(18), status(0)]);
+        assert_eq!(afc.write_file("/a", b"hello").unwrap(), Err(Status(18)));
+        assert_eq!(serving.join().unwrap().len(), 3);
     }
 
     #[test]

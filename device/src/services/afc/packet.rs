@@ -14,12 +14,18 @@ pub const ANSWER_LEN_MAX: u64 = 4 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Operation {
+    /// Removes a file or an empty folder.
+    Remove = 0x08,
+    /// Makes a folder.
+    MakeFolder = 0x09,
     /// Asks about a path.
     FileInfo = 0x0a,
     /// Opens a file.
     Open = 0x0d,
     /// Reads from an open file.
     Read = 0x0f,
+    /// Writes to an open file.
+    Write = 0x10,
     /// Closes a file.
     Close = 0x14,
     /// Locks or unlocks an open file.
@@ -53,15 +59,17 @@ pub struct AnswerHeader {
 #[error("a packet of AFC has a wrong {0}")]
 pub struct BadPacket(pub &'static str);
 
-/// A request with `number`: its parameters, nothing in bulk.
-pub fn encode(operation: Operation, number: u64, parameters: &[u8]) -> Vec<u8> {
-    let len = (HEADER_LEN + parameters.len()) as u64;
-    let mut packet = Vec::with_capacity(HEADER_LEN + parameters.len());
+/// A request with `number`: its parameters, and what is sent in bulk, the bytes to be written.
+pub fn encode(operation: Operation, number: u64, parameters: &[u8], bulk: &[u8]) -> Vec<u8> {
+    let this = HEADER_LEN + parameters.len();
+    let whole = this + bulk.len();
+    let mut packet = Vec::with_capacity(whole);
     packet.extend_from_slice(MAGIC);
-    for word in [len, len, number, operation as u64] {
+    for word in [whole as u64, this as u64, number, operation as u64] {
         packet.extend_from_slice(&word.to_le_bytes());
     }
     packet.extend_from_slice(parameters);
+    packet.extend_from_slice(bulk);
     packet
 }
 
@@ -120,12 +128,19 @@ mod tests {
 
     #[test]
     fn a_request_to_open_is_as_the_table_says() {
-        let packet = encode(Operation::Open, 2, b"\x02\0\0\0\0\0\0\0/a\0");
+        let packet = encode(Operation::Open, 2, b"\x02\0\0\0\0\0\0\0/a\0", b"");
         let mut known = b"CFA6LPAA".to_vec();
         known.extend([51, 0, 0, 0, 0, 0, 0, 0, 51, 0, 0, 0, 0, 0, 0, 0]);
         known.extend([2, 0, 0, 0, 0, 0, 0, 0, 0x0d, 0, 0, 0, 0, 0, 0, 0]);
         known.extend([2, 0, 0, 0, 0, 0, 0, 0, b'/', b'a', 0]);
         assert_eq!(packet, known);
+    }
+
+    #[test]
+    fn what_is_written_follows_the_parameters_and_counts_only_in_the_whole_length() {
+        let packet = encode(Operation::Write, 1, &[7, 0, 0, 0, 0, 0, 0, 0], b"hello");
+        assert_eq!((packet.len(), packet[8], packet[16], packet[32]), (53, 53, 48, 0x10));
+        assert!(packet.ends_with(b"hello"));
     }
 
     proptest! {

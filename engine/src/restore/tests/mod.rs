@@ -2,7 +2,6 @@
 mod encoded;
 mod standing;
 
-use super::batch::{Piece, requests};
 use super::store::BlobStore;
 use super::{Overwrite, RestoreOptions, RestoreReport, Run};
 use crate::error::{Error, ErrorKind, Result};
@@ -334,25 +333,4 @@ fn a_raised_interrupt_stops_and_leaves_no_temporary_file() {
     let run = Run::new(&shelf, &shelf, &target, &options, &Silent, &interrupt);
     assert_eq!(run.unwrap().restore().unwrap_err().kind(), ErrorKind::Interrupted);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-}
-
-#[test]
-fn requests_bridge_small_gaps_and_stop_at_large_ones_other_packs_and_their_size() {
-    let piece = |location| Piece { id: id_of(b""), location, file: 0, at: 0 };
-    let near = 100 + 256 * 1024;
-    let pieces = [
-        location(1, 0, 0, 100),
-        location(1, 0, 0, 100),
-        location(1, 1, near, 100),
-        location(1, 2, near + 100 + 256 * 1024 + 1, 100),
-        location(2, 0, 0, 600_000),
-        location(2, 1, 600_000, 600_000),
-    ]
-    .map(piece);
-    let ordinals: Vec<Vec<u32>> = requests(&pieces, 1_000_000)
-        .iter()
-        .map(|request| request.blocks.iter().map(|(ordinal, _)| *ordinal).collect())
-        .collect();
-    assert_eq!(ordinals, [vec![0, 1], vec![2], vec![0], vec![1]]);
-    assert_eq!(requests(&pieces, 1_000_000)[0].pieces, [0..2, 2..3]);
 }

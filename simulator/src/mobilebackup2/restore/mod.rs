@@ -1,6 +1,7 @@
 //! `Restore`: the phone reads a backup back, and compares every byte with what it knows that the
 //! backup holds. What it finds is in a [`RestoreReport`].
 mod fetch;
+mod odd;
 mod options;
 mod report;
 mod source;
@@ -11,8 +12,9 @@ pub use report::RestoreReport;
 use super::session::Session;
 use super::stop::{MbError, Step, Stop};
 use super::{Ending, text};
+use crate::backup_files::mbfile::MbFile;
 use crate::contents::{Contents, Truth, truth};
-use crate::phone::Stage;
+use crate::phone::{LockdownValue, Stage};
 use crate::random::Random;
 use plist::{Dictionary, Value};
 use source::Source;
@@ -30,8 +32,10 @@ pub(super) fn run(session: &mut Session<'_, '_>, request: &Dictionary) -> Step<E
     let password = given.and_then(|given| text(given, "Password")).map(str::to_owned);
     session.passcode_sheet()?;
     session.refusal()?;
+    find_my(session)?;
     let _exclusive = session.exclusive()?;
     let mut report = RestoreReport::begin(&source, options.clone());
+    report.applications = applications(session);
     let result = restore(session, &options, &source, password.as_deref(), &mut report);
     report.error = result.as_ref().err().map(ToString::to_string);
     report.write(session.phone.folder())?;
@@ -50,6 +54,8 @@ fn restore(
     session.stage(Stage::Reading)?;
     let source = Source::read(session, from, password, work.path())?;
     report.manifest(&source);
+    room(session, &source)?;
+    odd::ask(session, from)?;
     if !options.dont_copy {
         keep_a_copy(session)?;
     }
@@ -67,6 +73,43 @@ fn restore(
         report.point = Some(contents.point());
     }
     Ok(())
+}
+
+/// No phone that can be found is restored: it would be nobody's.
+fn find_my(session: &Session<'_, '_>) -> Step<()> {
+    let told = session.faults.lockdown_value(LockdownValue::FIND_MY);
+    if told.and_then(Value::as_boolean) == Some(true) {
+        return Err(Stop::refused(MbError::FIND_MY, "Find My is turned on"));
+    }
+    Ok(())
+}
+
+/// What a phone has too little room for, it does not begin.
+fn room(session: &Session<'_, '_>, source: &Source) -> Step<()> {
+    let told = session.faults.lockdown_value(LockdownValue::FREE_BYTES);
+    let Some(free) = told.and_then(Value::as_unsigned_integer) else { return Ok(()) };
+    let mut total = 0_u64;
+    source.db.each::<Stop>(|row| {
+        if let Some(Ok(record)) = row.file.as_deref().map(MbFile::parse) {
+            total = total.saturating_add(record.size);
+        }
+        Ok(())
+    })?;
+    if free < total {
+        let text = format!("{total} bytes do not go where {free} are free");
+        return Err(Stop::refused(MbError::PHONE_SPACE, text));
+    }
+    Ok(())
+}
+
+/// The apps that the host has left word of, to be fetched after the restore.
+fn applications(session: &Session<'_, '_>) -> Option<Vec<String>> {
+    let media = session.phone.media();
+    let bytes = media.file("/iTunesRestore/RestoreApplications.plist").ok()?;
+    let list = crate::backup_files::plist_bytes::read(bytes).ok()?;
+    let mut names: Vec<String> = list.as_dictionary()?.keys().cloned().collect();
+    names.sort();
+    Some(names)
 }
 
 /// The record of the backup whose date the manifest has, of this phone or another.

@@ -19,6 +19,9 @@ pub struct RestoreReport {
     pub source: String,
     /// What the host wanted, with the defaults of what it did not say.
     pub options: Options,
+    /// The apps that the host has left word of before it asked, by their ids.
+    #[serde(default)]
+    pub applications: Option<Vec<String>>,
     /// Date of Manifest.plist, once it was read.
     pub date: Option<i64>,
     /// Whether the backup is encrypted.
@@ -52,6 +55,7 @@ impl RestoreReport {
         RestoreReport {
             source: source.to_owned(),
             options,
+            applications: None,
             date: None,
             encrypted: false,
             known: false,

@@ -1,7 +1,7 @@
-//! `devsnap restore`: a snapshot, or a part of it, back into a folder.
-use super::logical::{self, Opener, Pattern};
-use super::{Session, paths};
+//! `devsnap restore --target`: a snapshot, or a part of it, back into a folder.
 use crate::args::{OverwriteArg, RestoreArgs};
+use crate::commands::logical::{self, Opener, Pattern};
+use crate::commands::{Session, paths};
 use crate::failure::{ExitCode, Failure};
 use crate::patterns;
 use crate::report::text::size;
@@ -10,16 +10,20 @@ use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
 use devsnap_engine::repository::{Repository, Snapshots};
 use devsnap_engine::restore::{Overwrite, RestoreOptions, RestoreReport, restore};
-use devsnap_engine::snapshot::Named;
+use devsnap_engine::snapshot::{Named, Origin};
 use globset::GlobSet;
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
 
-pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(
+    session: &Session<'_>,
+    args: &RestoreArgs,
+    folder: &Path,
+) -> Result<ExitCode, Failure> {
     let (first, second) = paths::snapshot_and_path(&args.what)?;
     let patterns = Include::of(&args.include)?;
-    let mut options = options(args)?;
+    let mut options = options(args);
     let repository = session.open_repository()?;
     let (named, subtree) = meant(session, &session.all_snapshots(&repository)?, first, second)?;
     options.subtree = subtree;
@@ -31,8 +35,8 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
     if !args.include.is_empty() {
         options.include = Some(patterns.of_snapshot(session, &repository, &named, args)?);
     }
-    spare_own_folders(session, &args.target, args.delete)?;
-    let place = Place::open(&args.target, args.dry_run)?;
+    spare_own_folders(session, folder, args.delete)?;
+    let place = Place::open(folder, args.dry_run)?;
     let watch = session.report.watch();
     let done =
         restore(&repository, &named.snapshot, &place.target, &options, &watch, session.interrupt);
@@ -48,7 +52,7 @@ pub(super) fn run(session: &Session<'_>, args: &RestoreArgs) -> Result<ExitCode,
     }
     session.report.summary(
         || for_programs(&done, &named.id.to_hex(), args.dry_run),
-        || for_people(&done, args),
+        || for_people(&done, folder, args.dry_run),
     )?;
     Ok(code_of(&done))
 }
@@ -84,12 +88,12 @@ fn meant(
 
 /// A restore must not write into the repository it reads from, and `--delete` would take it away
 /// with all else that the snapshot does not have.
-pub(super) fn spare_own_folders(
+pub(in crate::commands) fn spare_own_folders(
     session: &Session<'_>,
-    target: &Path,
+    folder: &Path,
     deletes: bool,
 ) -> Result<(), Failure> {
-    let Ok(target) = target.canonicalize() else { return Ok(()) };
+    let Ok(target) = folder.canonicalize() else { return Ok(()) };
     for (what, own) in session.own_folders()? {
         let refused = if target.starts_with(&own.path) {
             format!("the target lies in {what}")
@@ -108,6 +112,26 @@ pub(super) fn spare_own_folders(
 fn has_touched_nothing(done: &RestoreReport) -> bool {
     let files = done.written_files + done.unchanged_files;
     files + done.skipped + done.others + done.faults_total == 0
+}
+
+/// All but which part.
+fn options(args: &RestoreArgs) -> RestoreOptions {
+    RestoreOptions {
+        subtree: TreePath::root(),
+        include: None,
+        overwrite: overwrite_of(args.overwrite),
+        delete: args.delete,
+        dry_run: args.dry_run,
+    }
+}
+
+/// When a file that is there is written over.
+pub(in crate::commands) fn overwrite_of(arg: OverwriteArg) -> Overwrite {
+    match arg {
+        OverwriteArg::Never => Overwrite::Never,
+        OverwriteArg::IfChanged => Overwrite::IfChanged,
+        OverwriteArg::Always => Overwrite::Always,
+    }
 }
 
 /// What `--include` asks for, by stored names or by the device's own.
@@ -130,6 +154,8 @@ impl Include {
     }
 
     /// As stored names, which only the snapshot's manifest knows.
+    ///
+    /// A folder that was kept has no other names: there a pattern with a colon in it is one of stored ones.
     fn of_snapshot(
         self,
         session: &Session<'_>,
@@ -137,6 +163,9 @@ impl Include {
         named: &Named,
         args: &RestoreArgs,
     ) -> Result<GlobSet, Failure> {
+        if matches!(named.snapshot.origin, Origin::Folder { .. }) {
+            return patterns::compile(&args.include);
+        }
         let mut stored = self.stored;
         if !self.logical.is_empty() {
             let opener = Opener::new(session, repository, &args.backup_password);
@@ -146,35 +175,15 @@ impl Include {
     }
 }
 
-/// When a file that is there is written over.
-pub(super) fn overwrite_of(arg: OverwriteArg) -> Overwrite {
-    match arg {
-        OverwriteArg::Never => Overwrite::Never,
-        OverwriteArg::IfChanged => Overwrite::IfChanged,
-        OverwriteArg::Always => Overwrite::Always,
-    }
-}
-
-/// All but which part.
-fn options(args: &RestoreArgs) -> Result<RestoreOptions, Failure> {
-    Ok(RestoreOptions {
-        subtree: TreePath::root(),
-        include: None,
-        overwrite: overwrite_of(args.overwrite),
-        delete: args.delete,
-        dry_run: args.dry_run,
-    })
-}
-
 /// The folder that is restored to.
-pub(super) struct Place {
-    pub(super) target: FolderTarget,
+pub(in crate::commands) struct Place {
+    pub(in crate::commands) target: FolderTarget,
     /// Stands in for a folder that a dry run must not make.
     _empty: Option<TempDir>,
 }
 
 impl Place {
-    pub(super) fn open(folder: &Path, dry_run: bool) -> Result<Place, Failure> {
+    pub(in crate::commands) fn open(folder: &Path, dry_run: bool) -> Result<Place, Failure> {
         // A link that leads nowhere is there and is no folder either.
         if folder.symlink_metadata().is_ok() && !folder.is_dir() {
             let what = format!("the target {} is not a folder", folder.display());
@@ -210,9 +219,9 @@ fn for_programs(done: &RestoreReport, snapshot: &str, dry_run: bool) -> Value {
     })
 }
 
-fn for_people(done: &RestoreReport, args: &RestoreArgs) -> String {
-    let verb = if args.dry_run { "Would restore" } else { "Restored" };
-    let place = crate::report::escaped(&args.target.display().to_string());
+fn for_people(done: &RestoreReport, folder: &Path, dry_run: bool) -> String {
+    let verb = if dry_run { "Would restore" } else { "Restored" };
+    let place = crate::report::escaped(&folder.display().to_string());
     let mut said = format!(
         "{verb} to {place}: {} files written ({}), {} right already",
         done.written_files,

@@ -22,7 +22,7 @@ const SILENT: Duration = Duration::from_secs(60);
 
 /// What observers have seen.
 #[derive(Debug, Default)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     cancelled: AtomicBool,
     detached: AtomicBool,
     passcode_since: Mutex<Option<Instant>>,
@@ -37,7 +37,7 @@ impl Signals {
 
     /// Whether the attachment has ended, when a connection has just broken off: which of the two is
     /// heard of first is chance.
-    pub(super) fn detached_within(&self, at_most: Duration) -> bool {
+    pub(crate) fn detached_within(&self, at_most: Duration) -> bool {
         let since = Instant::now();
         loop {
             if self.detached.load(Ordering::Relaxed) {
@@ -148,14 +148,15 @@ impl Drop for Observer {
 }
 
 /// Waits for the device as long as nobody minds and the link lives.
-pub(super) struct SessionWait<'a> {
-    pub(super) interrupt: &'a Interrupt,
-    pub(super) signals: &'a Signals,
-    pub(super) watch: &'a dyn DeviceWatch,
+#[derive(Clone, Copy)]
+pub(crate) struct SessionWait<'a> {
+    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) signals: &'a Signals,
+    pub(crate) watch: &'a dyn DeviceWatch,
     /// How long a device may be silent.
-    pub(super) idle_max: Duration,
+    pub(crate) idle_max: Duration,
     /// How long its passcode sheet may be up.
-    pub(super) passcode_max: Option<Duration>,
+    pub(crate) passcode_max: Option<Duration>,
 }
 
 impl Wait for SessionWait<'_> {
@@ -165,7 +166,7 @@ impl Wait for SessionWait<'_> {
             return ends(DeviceErrorKind::Cancelled, "stopping as asked");
         }
         if self.signals.cancelled.load(Ordering::Relaxed) {
-            return ends(DeviceErrorKind::Cancelled, "the backup was cancelled on the device");
+            return ends(DeviceErrorKind::Cancelled, "it was cancelled on the device");
         }
         if self.signals.detached.load(Ordering::Relaxed) {
             return ends(DeviceErrorKind::ConnectionLost, "the device was unplugged");

@@ -21,8 +21,8 @@ const PARTING_WAIT: AtMost = AtMost(Duration::from_secs(5));
 const PARTING_ANSWER_WAIT: AtMost = AtMost(Duration::from_secs(2));
 
 /// The connections of a session.
-pub(super) struct Open {
-    pub(super) link: DeviceLink,
+pub(crate) struct Open {
+    pub(crate) link: DeviceLink,
     afc: Option<Afc>,
     lock: Option<SyncLock>,
     /// They observe and answer until they are dropped.
@@ -31,7 +31,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(
+    pub(crate) fn new(
         device: &TrustedDevice,
         signals: &Arc<Signals>,
         watch: &Arc<dyn DeviceWatch>,
@@ -68,7 +68,7 @@ impl Open {
     }
 
     /// Takes the sync lock; the connection that holds it.
-    pub(super) fn lock(
+    pub(crate) fn lock(
         &mut self,
         device: &TrustedDevice,
         watch: &dyn DeviceWatch,
@@ -78,12 +78,17 @@ impl Open {
         if let Some(afc) = self.afc.take() {
             self.lock = Some(SyncLock::take(afc, device, watch, patience, wait)?);
         }
-        Ok(self.lock.as_mut().map(SyncLock::afc))
+        Ok(self.afc())
+    }
+
+    /// The connection that holds the sync lock, once it was taken.
+    pub(crate) fn afc(&mut self) -> Option<&mut Afc> {
+        self.lock.as_mut().map(SyncLock::afc)
     }
 
     /// Ends the session in good order, within a few seconds. One that broke off says goodbye
     /// first, so that the device stops what it is at.
-    pub(super) fn close(self, device: &TrustedDevice, went_well: bool) {
+    pub(crate) fn close(self, device: &TrustedDevice, went_well: bool) {
         let Open { mut link, lock, _observers, _heartbeat, .. } = self;
         let mut wait = PARTING_WAIT;
         if !went_well {

@@ -1,0 +1,191 @@
+//! `devsnap restore --device`: a snapshot back onto a phone or tablet.
+//!
+//! In this order: who may be asked and what is meant; the device and the snapshot are looked at; a
+//! person says yes to what is told in words; only then the device is asked.
+mod consent;
+mod held;
+mod meant;
+mod plan;
+
+use crate::args::RestoreArgs;
+use crate::awake::Awake;
+use crate::commands::Session;
+use crate::commands::device::{Attached, Host, find_one, patience, recorded, restored};
+use crate::failure::{ExitCode, Failure};
+use crate::report::Watch;
+use crate::report::text::size;
+use devsnap_device::lockdown::Battery;
+use devsnap_device::restore::{Offer, Preflight, RestoreOutcome, RestoreRun};
+use devsnap_device::watch::DeviceWatch;
+use devsnap_device::{DeviceError, DeviceRestore, DeviceRestoreOptions};
+use devsnap_engine::progress::Progress;
+use devsnap_engine::repository::Repository;
+use devsnap_engine::snapshot::Named;
+use held::Held;
+use meant::Meant;
+use plan::Plan;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Nobody has seen it work on a real phone, and who risks one should know.
+const UNPROVEN: &str = "restoring onto a device was tried with phones in software only, never with a \
+                        real one: have another backup of what you cannot lose";
+
+pub(super) fn run(
+    session: &Session<'_>,
+    args: &RestoreArgs,
+    device: &str,
+) -> Result<ExitCode, Failure> {
+    let meant = Meant::of(args)?;
+    if !args.dry_run && !args.phone.yes {
+        consent::require_somebody()?;
+    }
+    recorded(session, args.phone.record.as_deref(), |host| {
+        let device = find_one(session, host, Some(device), args.phone.wait)?;
+        let repository = session.open_repository()?;
+        // Before it is looked at what is there: from now on nothing of it goes.
+        let _held = match args.dry_run {
+            true => None,
+            false => Some(Held::open(session, &repository)?),
+        };
+        let named = meant.select(session, &repository, &device)?;
+        let restore = Restore { session, args, host, device, repository: &repository, named };
+        restore.perform()
+    })
+}
+
+/// One restore.
+struct Restore<'a> {
+    session: &'a Session<'a>,
+    args: &'a RestoreArgs,
+    host: &'a Host,
+    device: Attached,
+    repository: &'a Repository,
+    named: Named,
+}
+
+impl Restore<'_> {
+    fn perform(&self) -> Result<ExitCode, Failure> {
+        let Restore { session, args, named, .. } = self;
+        let source = meant::device_of(named)?;
+        let report = session.report;
+        let watch = Arc::new(report.watch_device(self.device.udid().as_str(), self.device.name()));
+        let target = self.connect(&watch)?;
+        let view = self.repository.view(&named.snapshot);
+        let offer = Offer::read(&view, source, named.snapshot.is_complete(), session.interrupt)
+            .map_err(told)?;
+        self.look(&target, &offer, &watch)?;
+        let password = self.password(&offer)?;
+        drop(watch);
+
+        let plan = Plan {
+            named,
+            source,
+            target: target.info(),
+            offer: &offer,
+            choices: plan::choices(&args.phone),
+            with_apps: !args.phone.skip_apps,
+        };
+        report.announce(
+            || plan.for_programs(args.dry_run),
+            || plan.for_people(&session.zone).join("\n"),
+        );
+        if args.dry_run {
+            report.summary(|| plan.summary(None), || "Nothing stands in the way".to_owned())?;
+            return Ok(ExitCode::Done);
+        }
+        report.warn(UNPROVEN);
+        if !args.phone.yes {
+            consent::ask(session, target.info())?;
+        }
+        let outcome = self.send(&target, &plan, password)?;
+        restored::remember(self.repository, target.info(), named);
+        report.summary(|| plan.summary(Some(&outcome)), || said(&plan, &outcome))?;
+        Ok(ExitCode::Done)
+    }
+
+    fn connect(&self, watch: &Arc<Watch>) -> Result<DeviceRestore, Failure> {
+        let wait = self.args.phone.wait;
+        let options = DeviceRestoreOptions {
+            pairing: patience(wait),
+            passcode_patience: wait,
+            ..DeviceRestoreOptions::new(self.host.records.clone())
+        };
+        let seen: Arc<dyn DeviceWatch> = watch.clone();
+        let (transport, udid) = (Arc::clone(&self.host.transport), Some(self.device.udid()));
+        DeviceRestore::connect(transport, udid, options, seen, self.session.interrupt).map_err(told)
+    }
+
+    /// Whether anything stands in the way; what does not is warned of.
+    fn look(&self, target: &DeviceRestore, offer: &Offer, watch: &Watch) -> Result<(), Failure> {
+        let found: Preflight = target.preflight(offer);
+        if let Some(battery) = target.battery().filter(Battery::is_low) {
+            let (shown, percent) = (self.device.shown(), battery.percent);
+            Progress::warn(
+                watch,
+                &format!("{shown} has {percent} % of its battery left and is not charging"),
+            );
+        }
+        for finding in found.findings.iter().filter(|finding| !finding.refuses()) {
+            Progress::warn(watch, &finding.sentence);
+        }
+        found.refusal().map_or(Ok(()), |refusal| Err(told(refusal)))
+    }
+
+    /// What opens the snapshot's keybag, when it has one.
+    fn password(&self, offer: &Offer) -> Result<Option<Zeroizing<String>>, Failure> {
+        let _ = offer;
+        Ok(None)
+    }
+
+    fn send(
+        &self,
+        target: &DeviceRestore,
+        plan: &Plan<'_>,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<RestoreOutcome, Failure> {
+        let Restore { session, repository, named, .. } = self;
+        let view = repository.view(&named.snapshot);
+        let mut awake = Awake::hold();
+        let watch = session.report.watch_device(self.device.udid().as_str(), self.device.name());
+        let (files, bytes) = plan.offer.size();
+        watch.expect(files, bytes);
+        watch.expect_no_more();
+        let run = RestoreRun {
+            reader: &view,
+            offer: plan.offer,
+            choices: plan.choices,
+            with_apps: plan.with_apps,
+            password,
+            progress: &watch,
+            interrupt: session.interrupt,
+        };
+        let ended = target.run(&run);
+        drop(watch);
+        if !awake.is_held() {
+            let note = "nothing here could keep this computer from falling asleep meanwhile";
+            session.report.note(note);
+        }
+        ended.map_err(told)
+    }
+}
+
+/// A device's failure in a restore.
+fn told(error: DeviceError) -> Failure {
+    Failure::of_restore(&error)
+}
+
+fn said(plan: &Plan<'_>, outcome: &RestoreOutcome) -> String {
+    let (files, bytes) = outcome.sent;
+    let restarts = if plan.choices.reboot { "; it restarts now" } else { "" };
+    let apps = match outcome.apps {
+        Some(apps) => format!("; it fetches {apps} apps by itself"),
+        None => String::new(),
+    };
+    format!(
+        "Restored snapshot {} onto {}: {files} files sent ({}){apps}{restarts}",
+        plan.named.id.short(),
+        plan::shown(plan.target),
+        size(bytes)
+    )
+}

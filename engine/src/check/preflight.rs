@@ -1,0 +1,159 @@
+//! Whether one snapshot can be brought back, asked before it is begun: a device that lacks a file in the
+//! middle of its restore is left half restored.
+use super::census::{Census, PackOf};
+use super::stations::StoredPacks;
+use super::structure::{Blobs, Paths, Trees};
+use crate::error::Result;
+use crate::id::{BlobId, PackId, SnapshotId};
+use crate::interrupt::Interrupt;
+use crate::pack::{BlobLocation, PackKind};
+use crate::progress::{Phase, Progress};
+use crate::repository::{NeededPack, Repository};
+use crate::snapshot::Snapshot;
+use crate::tree::PageSource;
+use bytes::Bytes;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+/// Paths of one kind that are named.
+const PATHS_MAX: usize = 1000;
+
+/// Of this many needed packs one is asked for a byte, and of all at most [`SAMPLE_MAX`]: a rule that
+/// moves packs to cold storage moves many.
+const SAMPLE_OF: usize = 16;
+const SAMPLE_MAX: usize = 16;
+
+/// What it takes to bring a snapshot back, and what of that is lost.
+#[derive(Debug, Clone, Default)]
+pub struct Needs {
+    /// Files in it.
+    pub files: u64,
+    /// Bytes that reading them gives: those of an encrypted file as the device will get it.
+    pub bytes: u64,
+    /// The packs of content that have to be read, by their names.
+    pub packs: Vec<NeededPack>,
+    /// Paths of which something is not stored, or lies only in packs that the store does not have as
+    /// the index says.
+    pub missing: Paths,
+    /// Files whose contents the snapshot never had: it says so itself.
+    pub never_stored: Paths,
+    /// Pages of its tree that cannot be read; how many paths are below them, nobody knows.
+    pub unreadable_pages: u64,
+    /// What is wrong with the first of them.
+    pub first_unreadable: Option<String>,
+    /// Packs among [`packs`](Self::packs) of which bytes did not open when they were read before.
+    pub damaged_packs: Vec<PackId>,
+}
+
+impl Needs {
+    /// Whether nothing is known to be lost.
+    pub fn is_whole(&self) -> bool {
+        let lost = self.missing.count + self.never_stored.count + self.unreadable_pages;
+        lost == 0 && self.damaged_packs.is_empty()
+    }
+
+    /// Bytes of all needed packs as stored.
+    pub fn stored_bytes(&self) -> u64 {
+        self.packs.iter().map(|pack| pack.pack_len).sum()
+    }
+}
+
+/// Walks a snapshot's tree and looks for all that it names: every blob in the index, every pack of those in
+/// the store, as long as it should be. The store is listed once. Contents are not read, so damage that
+/// nobody has met yet is met when they are; of some needed packs of a distant store one byte is, to see
+/// that they do not lie in cold storage ([`Repository::stage`] asks all others).
+///
+/// Memory grows with packs, not with files or blobs.
+///
+/// # Errors
+///
+/// The store cannot be read just now; [`Denied`](crate::error::ErrorKind::Denied) when it does not give a
+/// pack out, as from cold storage; `Interrupted`. What is lost is in the answer.
+pub fn preflight(
+    repository: &Repository,
+    snapshot: &Snapshot,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Needs> {
+    repository.require_full("reading contents")?;
+    progress.phase(Phase::CheckingStructure);
+    repository.settle_all()?;
+    let missing = missing_packs(repository)?;
+    let folder = repository.scratch()?;
+    let noting = Noting { repository, missing, packs: Mutex::default() };
+    let found =
+        Trees::new(&noting, folder.path(), PATHS_MAX, interrupt).walk(snapshot.root.as_ref())?;
+    let packs = noting.packs.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let needed = |(id, wanted_bytes)| {
+        let pack_len = repository.index().live_pack(&id).map_or(0, |known| known.pack_len);
+        NeededPack { id, pack_len, wanted_bytes }
+    };
+    let mut packs: Vec<NeededPack> = packs.into_iter().map(needed).collect();
+    packs.sort_unstable_by_key(|pack| pack.id);
+    let of_index = repository.index().standings().into_iter().flatten();
+    let damaged: HashSet<PackId> = of_index.filter(|s| s.damaged).map(|s| s.pack.id).collect();
+    let damaged_packs =
+        packs.iter().map(|pack| pack.id).filter(|id| damaged.contains(id)).collect();
+    if repository.is_distant() && !packs.is_empty() {
+        let count = (packs.len() / SAMPLE_OF + 1).min(SAMPLE_MAX);
+        // Names are hashes, so any choose evenly.
+        let sample: Vec<_> = packs.iter().step_by(packs.len().div_ceil(count)).copied().collect();
+        repository.look_at(&sample, interrupt)?;
+    }
+    Ok(Needs {
+        files: found.files,
+        bytes: found.bytes,
+        packs,
+        missing: found.lacking,
+        never_stored: found.never_stored,
+        unreadable_pages: found.bad_pages,
+        first_unreadable: found.first_bad,
+        damaged_packs,
+    })
+}
+
+/// The packs of content that the index lists and the store does not have as they should be. From now on
+/// other copies of what they hold are preferred.
+fn missing_packs(repository: &Repository) -> Result<HashSet<PackId>> {
+    let census = Census::of(&StoredPacks::of(repository))?;
+    let bad = census.bad.into_iter().map(|(pack, _)| pack);
+    let missing: HashSet<PackId> =
+        bad.filter(|pack: &PackOf| pack.kind == PackKind::Data).map(|pack| pack.id).collect();
+    missing.iter().for_each(|pack| repository.index().add_missing(pack));
+    Ok(missing)
+}
+
+/// A repository, and how much is wanted of which of its packs.
+struct Noting<'a> {
+    repository: &'a Repository,
+    missing: HashSet<PackId>,
+    packs: Mutex<HashMap<PackId, u64>>,
+}
+
+impl Blobs for Noting<'_> {
+    fn locate(&self, id: &BlobId) -> Result<Option<BlobLocation>> {
+        let Some(at) = self.repository.locate(id)? else { return Ok(None) };
+        // A pack of pages gives out no content, whatever an index says.
+        let is_data = |pack: &PackId| {
+            let known = self.repository.index().live_pack(pack);
+            known.is_some_and(|known| known.header.kind == PackKind::Data)
+        };
+        if self.missing.contains(&at.pack) || !is_data(&at.pack) {
+            return Ok(None);
+        }
+        let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = packs.entry(at.pack).or_default();
+        *wanted = wanted.saturating_add(u64::from(at.len));
+        Ok(Some(at))
+    }
+
+    fn has_snapshot(&self, id: &SnapshotId) -> Result<bool> {
+        self.repository.has_snapshot(id)
+    }
+}
+
+impl PageSource for Noting<'_> {
+    fn read_page(&self, id: BlobId) -> Result<Bytes> {
+        self.repository.read_page(id)
+    }
+}

@@ -1,6 +1,6 @@
 //! Phones and tablets: which one, how patiently, and what of it.
 use super::BackupPasswordArgs;
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,6 +79,18 @@ pub struct ConvertArgs {
     pub convert_media: bool,
 }
 
+/// Whether what a restore reads is put on this computer's disk first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum StageArg {
+    /// When the repository is elsewhere, and as much of it as fits
+    #[default]
+    Auto,
+    /// All of it
+    Always,
+    /// Nothing
+    Never,
+}
+
 /// What `restore` takes of a device, not of a folder.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Onto a device")]
@@ -107,6 +119,13 @@ pub struct RestoreDeviceArgs {
     /// Do not have the device restart when it is done
     #[arg(long, requires = "device", conflicts_with = "target")]
     pub no_reboot: bool,
+    /// Put what the device will need on this computer's disk first: when the repository is elsewhere
+    /// and it fits; all of it; none
+    #[arg(long, value_name = "WHEN", default_value = "auto", conflicts_with = "target")]
+    pub stage: StageArg,
+    /// Where the backup password of an encrypted snapshot comes from.
+    #[command(flatten)]
+    pub backup_password: BackupPasswordArgs,
     /// Do not ask whether it is meant so
     #[arg(short, long, requires = "device", conflicts_with = "target")]
     pub yes: bool,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub use backup_password::{BackupPasswordArgs, NewBackupPasswordArgs};
 pub use device::{
     ConvertArgs, DeviceChoice, DeviceCommand, DeviceInfoArgs, DevicesArgs, PairArgs,
-    RestoreDeviceArgs, SnapshotDeviceArgs,
+    RestoreDeviceArgs, SnapshotDeviceArgs, StageArg,
 };
 pub use keeping::{CountArg, DescribeArgs, ForgetArgs, PolicyArgs, PruneArgs, TagArgs};
 pub use keys::{AddKeyArgs, AddWriterArgs, KeyCommand, NewPassword, RemoveKeyArgs, WriterCommand};
@@ -369,9 +369,6 @@ pub struct RestoreArgs {
     /// Compare and count, write nothing; of a device: look whether it can take the snapshot
     #[arg(long)]
     pub dry_run: bool,
-    /// Of an encrypted backup, for --include DOMAIN:GLOB.
-    #[command(flatten)]
-    pub backup_password: BackupPasswordArgs,
     /// How a device is restored onto.
     #[command(flatten)]
     pub phone: RestoreDeviceArgs,

@@ -185,7 +185,6 @@ impl<'a> Session<'a> {
 
     /// The backup password, when flags or environment name one. Nobody is asked, so any command may
     /// call it that can do without.
-    #[allow(dead_code, reason = "the commands that need it follow")]
     fn backup_password_if_given(
         &self,
         flags: &BackupPasswordArgs,
@@ -194,7 +193,6 @@ impl<'a> Session<'a> {
     }
 
     /// The backup password; asked for when it is not given.
-    #[allow(dead_code, reason = "the commands that need it follow")]
     fn backup_password(&self, flags: &BackupPasswordArgs) -> Result<Password, Failure> {
         self.with_places(|places| BackupSources { places }.existing(flags))
     }

@@ -181,6 +181,7 @@ impl Counts {
             Step::Engine(Phase::Finishing) => "finishing",
             Step::Engine(Phase::Comparing) => "comparing",
             Step::Engine(Phase::Restoring) => "restoring",
+            Step::Engine(Phase::Staging) => "staging",
             Step::Engine(Phase::CheckingStructure) => "checking-structure",
             Step::Engine(Phase::CheckingData) => "checking-data",
             Step::Engine(_) => "working",

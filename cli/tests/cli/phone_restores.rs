@@ -125,7 +125,7 @@ fn a_dry_run_looks_and_asks_nothing_of_the_phone() {
 
 #[test]
 fn only_the_phones_own_snapshots_are_meant_unless_another_is_named_and_welcome() {
-    let table = Table::ready(&[0, 1]);
+    let table = Table::ready(&[0, 2]);
     let (first, truth) = days(&table, 0, 1).remove(0);
     let (second, _) = days(&table, 1, 1).remove(0);
     let [own, other] = [0, 1].map(|place| table.udid(place).to_owned());
@@ -239,6 +239,60 @@ fn flags_are_sent_and_a_failure_has_its_code() {
     let cut = Cut { service, at: CutAt::Stage(At::Uploading), times: 1 };
     table.fault(0, Faults { cut: Some(cut), ..Faults::default() });
     ends_with(&run(&[]), 1, "begins anew");
+}
+
+#[test]
+fn an_encrypted_snapshot_wants_its_password_here_and_not_on_the_phone() {
+    let table = Table::ready(&[0]);
+    table.phone(0).set_backup_password(Some("secret".to_owned()));
+    let (first, truth) = days(&table, 0, 2).remove(0);
+    let words = [&["restore", &first, "-d", table.udid(0)], FOUR].concat();
+    ends_with(&table.run(&words), 2, "DEVSNAP_BACKUP_PASSWORD");
+    let with = |password: &str| {
+        let mut command = table.command(&words);
+        command.env("DEVSNAP_PASSWORD_FILE", table.at("password"));
+        command.env("DEVSNAP_BACKUP_PASSWORD", password).output().unwrap()
+    };
+    ends_with(&with("wrong"), 25, "neither its passcode");
+    ends_with(
+        &table.run(&["restore", &first, "-d", table.udid(0), "--dry-run"]),
+        0,
+        "none was tried",
+    );
+    assert!(report(&table, 0).is_none(), "the phone was asked");
+    ends_with(&with("secret"), 0, "encrypted");
+    phone_holds(&table, 0, &truth);
+}
+
+#[test]
+fn what_the_repository_has_lost_is_found_before_the_phone_is_asked() {
+    let table = Table::ready(&[0]);
+    let (first, truth) = days(&table, 0, 2).remove(0);
+    let words = [&["restore", &first, "-d", table.udid(0)], FOUR].concat();
+    ends_with(&table.run(&[&words[..], &["--stage", "always"]].concat()), 0, "");
+    phone_holds(&table, 0, &truth);
+    fs::remove_dir_all(table.phone(0).folder().join("reports")).unwrap();
+    let mut packs = Vec::new();
+    files_below(&table.at("repository/data"), &mut packs);
+    let (largest, kept) =
+        (packs.iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap(), table.at("kept"));
+    fs::rename(largest, &kept).unwrap();
+    for how in [&["--yes"][..], &["--dry-run"]] {
+        let refused = restore(&table, &[&[&first, "-d", table.udid(0)], how].concat());
+        ends_with(&refused, 26, "nothing was asked of the device");
+    }
+    assert!(report(&table, 0).is_none(), "the phone was asked");
+    fs::rename(&kept, largest).unwrap();
+    ends_with(&table.run(&words), 0, "");
+}
+
+fn files_below(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        match entry.file_type().unwrap().is_dir() {
+            true => files_below(&entry.path(), found),
+            false => found.push(entry.path()),
+        }
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ use crate::watch::{DeviceWatch, Stage};
 use apps::ListedApps;
 
 pub use crate::mobilebackup2::restore::RestoreChoices;
-pub use offer::Offer;
+pub use offer::{Extent, Offer};
 pub use preflight::{Finding, FindingKind, Preflight};
 pub use ready::Ready;
 

@@ -3,7 +3,7 @@ use std::io::Read;
 
 use devsnap_engine::error::{Error, ErrorKind};
 use devsnap_engine::interrupt::Interrupt;
-use devsnap_engine::node::{Content, NodeKind};
+use devsnap_engine::node::NodeKind;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
 use devsnap_engine::snapshot::DeviceIdentity;
@@ -11,38 +11,46 @@ use plist::Value;
 
 use crate::backup_set::{SnapshotState, Status};
 use crate::error::{DeviceError, DeviceErrorKind, Result};
+use crate::keybag::{EncryptedSet, UnlockError};
 use crate::plist_guard::{PlistLimits, read_keys, read_value};
 use crate::udid::Udid;
 use crate::virtual_dir::path::BackupPath;
 
+/// How much there is, as whoever has looked through the snapshot knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Whether the snapshot holds all that the device had.
+    pub is_complete: bool,
+    /// Files in it, lists included.
+    pub files: u64,
+    /// Their bytes, as the device gets them.
+    pub bytes: u64,
+    /// How many of the files have no bytes: the snapshot never had them.
+    pub without_bytes: u64,
+}
+
 /// What a snapshot holds, as far as a restore onto a device must know it.
 pub struct Offer {
     udid: Udid,
-    pub(super) is_complete: bool,
     pub(super) state: Option<SnapshotState>,
     pub(super) product_version: String,
-    pub(super) is_encrypted: bool,
+    encrypted: Option<EncryptedSet>,
     /// Files of a set that must be there and are not.
     pub(super) absent: Vec<&'static str>,
-    /// How many files the snapshot names and does not hold.
-    pub(super) without_bytes: u64,
-    files: u64,
-    bytes: u64,
+    pub(super) extent: Extent,
     applications: Option<(usize, Vec<u8>)>,
 }
 
 impl Offer {
-    /// Reads the lists of a snapshot of `device`, and counts what else there is.
+    /// Reads the lists of a snapshot of `device`.
     ///
     /// # Errors
     ///
-    /// The snapshot is of no device, or cannot be read; a list of it is damaged; somebody asked to
-    /// stop.
+    /// The snapshot is of no device, or cannot be read; a list of it is damaged.
     pub fn read(
         reader: &dyn SnapshotReader,
         device: &DeviceIdentity,
-        is_complete: bool,
-        interrupt: &Interrupt,
+        extent: Extent,
     ) -> Result<Offer> {
         let udid = Udid::parse(&device.udid).ok_or_else(|| {
             let sentence = "the snapshot names a device that none can be";
@@ -65,43 +73,24 @@ impl Offer {
             absent.push("Manifest.db");
         }
         let state = status.and_then(|bytes| Status::parse(&bytes, &LIMITS).ok()).map(|s| s.state);
-        let is_encrypted = match &manifest {
-            Some(bytes) => flag_of_manifest(bytes)?.unwrap_or(device.encrypted),
-            None => device.encrypted,
+        let encrypted = match &manifest {
+            Some(bytes) => EncryptedSet::of_manifest_plist(bytes)
+                .map_err(|why| damaged("Manifest.plist", why))?,
+            None => None,
         };
         let (version, applications) = match &info {
             Some(bytes) => of_info(bytes)?,
             None => (None, None),
         };
-        let mut offer = Offer {
+        Ok(Offer {
             udid,
-            is_complete,
             state,
             product_version: version.unwrap_or_else(|| device.os_version.clone()),
-            is_encrypted,
+            encrypted,
             absent,
-            without_bytes: 0,
-            files: 0,
-            bytes: 0,
+            extent,
             applications,
-        };
-        offer.count(reader, interrupt).map_err(|error| unreadable("the names", error))?;
-        Ok(offer)
-    }
-
-    fn count(&mut self, reader: &dyn SnapshotReader, interrupt: &Interrupt) -> Result<(), Error> {
-        let set = TreePath::from_slashed(self.udid.as_str().as_bytes()).unwrap_or_default();
-        for entry in reader.walk(&set) {
-            interrupt.check()?;
-            let (_, node) = entry?;
-            if node.kind != NodeKind::File {
-                continue;
-            }
-            self.files += 1;
-            self.bytes = self.bytes.saturating_add(node.size_bytes());
-            self.without_bytes += u64::from(node.content.content == Content::Missing);
-        }
-        Ok(())
+        })
     }
 
     /// Whose set it is.
@@ -116,13 +105,33 @@ impl Offer {
 
     /// Whether it is encrypted with a backup password, by its manifest.
     pub fn is_encrypted(&self) -> bool {
-        self.is_encrypted
+        self.encrypted.is_some()
+    }
+
+    /// Whether `password` opens the keybag of the set, if it has one: asked here, since the device would
+    /// say it only once the restore has begun. Takes seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongPassword`](DeviceErrorKind::WrongPassword); the keybag is none that a device makes; somebody
+    /// asked to stop.
+    pub fn require_opens_with(&self, password: &str, interrupt: &Interrupt) -> Result<()> {
+        let Some(set) = &self.encrypted else { return Ok(()) };
+        let (kind, sentence) = match set.keybag.unlock(password.as_bytes(), interrupt) {
+            Ok(_) => return Ok(()),
+            Err(UnlockError::WrongPassword) => {
+                (DeviceErrorKind::WrongPassword, "the backup password does not open the snapshot")
+            }
+            Err(UnlockError::Interrupted) => (DeviceErrorKind::Cancelled, "stopping as asked"),
+            Err(why) => return Err(damaged("the keybag", why)),
+        };
+        Err(DeviceError::new(kind, sentence))
     }
 
     /// How many files there are, lists included, and how many bytes they have: the most that a device
     /// asks for. It leaves out what it does not want.
     pub fn size(&self) -> (u64, u64) {
-        (self.files, self.bytes)
+        (self.extent.files, self.extent.bytes)
     }
 
     /// How many apps the device had, and the list of them as the device wants it.
@@ -148,21 +157,13 @@ fn read_list(reader: &dyn SnapshotReader, path: &TreePath) -> Result<Option<Vec<
 }
 
 fn unreadable(what: &str, error: Error) -> DeviceError {
-    let kind = match error.kind() {
-        ErrorKind::Interrupted => DeviceErrorKind::Cancelled,
-        _ => DeviceErrorKind::StorageFailed,
-    };
-    DeviceError::new(kind, format!("{what} of the snapshot could not be read")).because(error)
+    let sentence = format!("{what} of the snapshot could not be read");
+    DeviceError::new(DeviceErrorKind::StorageFailed, sentence).because(error)
 }
 
 fn damaged(name: &str, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DeviceError {
     let sentence = format!("{name} of the snapshot is damaged");
     DeviceError::new(DeviceErrorKind::SnapshotUnfit, sentence).because(why)
-}
-
-fn flag_of_manifest(bytes: &[u8]) -> Result<Option<bool>> {
-    let bad = |why| damaged("Manifest.plist", why);
-    read_keys(bytes, &LIMITS, &["IsEncrypted"]).and_then(|f| f.flag("IsEncrypted")).map_err(bad)
 }
 
 /// The system's version and the list of apps in `Info.plist`.

@@ -120,15 +120,15 @@ impl Preflight {
 
     fn snapshot(&mut self, offer: &Offer) {
         let is_incomplete = FindingKind::Incomplete;
-        if !offer.is_complete {
+        if !offer.extent.is_complete {
             self.note(is_incomplete, "the snapshot is incomplete: not all the device had is in it");
         }
         if !offer.absent.is_empty() {
             let absent = offer.absent.join(", ");
             self.note(is_incomplete, format!("the snapshot holds no {absent}"));
         }
-        if offer.without_bytes > 0 {
-            let files = offer.without_bytes;
+        if offer.extent.without_bytes > 0 {
+            let files = offer.extent.without_bytes;
             self.note(is_incomplete, format!("the snapshot lacks the bytes of {files} files"));
         }
         match &offer.state {

@@ -105,13 +105,10 @@ pub(super) fn with_patience<T>(
     }
 }
 
-/// A file that is opened anew, at the same place, when reading it fails with what may pass.
+/// A file that is read on, when reading it failed with what may pass.
 pub(super) struct PatientRead<'r> {
-    reader: &'r dyn SnapshotReader,
-    path: TreePath,
     patience: Patience<'r>,
     content: Box<dyn Read + Send>,
-    at: u64,
 }
 
 /// Opens the file at `path`.
@@ -120,46 +117,25 @@ pub(super) struct PatientRead<'r> {
 ///
 /// As [`with_patience`].
 pub(super) fn open<'r>(
-    reader: &'r dyn SnapshotReader,
+    reader: &dyn SnapshotReader,
     path: &TreePath,
     patience: &Patience<'r>,
 ) -> io::Result<PatientRead<'r>> {
     let content = with_patience(patience, || reader.open(path))?;
-    Ok(PatientRead { reader, path: path.clone(), patience: *patience, content, at: 0 })
-}
-
-impl PatientRead<'_> {
-    /// The file from where it broke off. Contents never change, so the rest fits what went out.
-    fn opened_again(&self) -> devsnap_engine::error::Result<Box<dyn Read + Send>> {
-        let mut content = self.reader.open(&self.path)?;
-        let passed = io::copy(&mut content.by_ref().take(self.at), &mut io::sink());
-        match passed.map_err(of_reading)? == self.at {
-            true => Ok(content),
-            false => Err(Error::new(ErrorKind::Damaged, "reading a file of the snapshot")
-                .because("it has become shorter")),
-        }
-    }
+    Ok(PatientRead { patience: *patience, content })
 }
 
 impl Read for PatientRead<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut bearing: Option<Bearing> = None;
         loop {
-            let error = match self.content.read(into) {
-                Ok(read) => {
-                    self.at += read as u64;
-                    return Ok(read);
+            match self.content.read(into) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    // After a failure that may pass a reader goes on with the bytes it owes.
+                    let error = of_reading(error);
+                    bearing.get_or_insert_with(Bearing::begin).bear(error, &self.patience)?;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-                Err(error) => of_reading(error),
-            };
-            let bearing = bearing.get_or_insert_with(Bearing::begin);
-            bearing.bear(error, &self.patience)?;
-            loop {
-                match self.opened_again() {
-                    Ok(content) => break self.content = content,
-                    Err(error) => bearing.bear(error, &self.patience)?,
-                }
+                read => return read,
             }
         }
     }

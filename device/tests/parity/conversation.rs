@@ -1,6 +1,9 @@
 //! Everything the two hosts say to the phone, line beside line.
 use crate::diff::{Line, side_by_side};
-use crate::expected::{DIFFERENCES, IN_MORE_BYTES, IN_OTHER_ORDER, Only, are_in_the_document};
+use crate::expected::{
+    Expected, IN_MORE_BYTES, IN_OTHER_ORDER, Only, WITH_ONE_FEWER, are_in_the_document,
+    in_a_backup, in_a_restore,
+};
 use crate::hear::Saying;
 use crate::show::{HIDDEN, NOT_COMPARED};
 use std::fmt::Write as _;
@@ -9,12 +12,17 @@ use std::fmt::Write as _;
 pub(crate) struct Findings(String);
 
 impl Findings {
-    /// Holds what was said against the table.
+    /// Holds what was said in a backup against the table.
     pub(crate) fn of(said: &[Vec<Saying>; 2]) -> Findings {
+        Findings::by(&in_a_backup(), &[Written::InOtherOrder, Written::InMoreBytes], said)
+    }
+
+    /// Holds what was said against a table.
+    pub(crate) fn by(table: &[Expected], written: &[Written], said: &[Vec<Saying>; 2]) -> Findings {
         let texts =
             [0, 1].map(|host| said[host].iter().map(|s| s.text.as_str()).collect::<Vec<_>>());
-        let mut occurred = vec![0; DIFFERENCES.len()];
-        let (mut in_other_order, mut in_more_bytes) = (0, 0);
+        let mut occurred = vec![0; table.len()];
+        let mut seen = Vec::new();
         let mut findings = String::new();
         let mut after = "the beginning";
         for line in side_by_side(&texts[0], &texts[1]) {
@@ -23,10 +31,11 @@ impl Findings {
                     after = texts[0][theirs];
                     match how_written(&said[0][theirs], &said[1][ours]) {
                         Written::Alike => {}
-                        Written::InOtherOrder => in_other_order += 1,
-                        Written::InMoreBytes => in_more_bytes += 1,
-                        Written::Otherwise => {
-                            let _ = writeln!(findings, "≠ in other bytes: {after}");
+                        how if written.contains(&how) => seen.push(how),
+                        _ => {
+                            let [t, o] =
+                                [&said[0][theirs], &said[1][ours]].map(|s| s.written.len());
+                            let _ = writeln!(findings, "≠ in other bytes, {t} and {o}: {after}");
                         }
                     }
                     continue;
@@ -34,7 +43,7 @@ impl Findings {
                 Line::Theirs(at) => (Only::Theirs, texts[0][at]),
                 Line::Ours(at) => (Only::Ours, texts[1][at]),
             };
-            match DIFFERENCES.iter().position(|expected| expected.is(only, text)) {
+            match table.iter().position(|expected| expected.is(only, text)) {
                 Some(number) => occurred[number] += 1,
                 None => {
                     let who = if only == Only::Theirs { "− idevicebackup2" } else { "+ devsnap" };
@@ -42,16 +51,14 @@ impl Findings {
                 }
             }
         }
-        for (expected, occurred) in DIFFERENCES.iter().zip(occurred) {
+        for (expected, occurred) in table.iter().zip(occurred) {
             let (only, line, times) = (expected.only, expected.line, expected.times);
             if occurred != times {
                 let _ = writeln!(findings, "{occurred} times, not {times}: {only:?} {line}");
             }
         }
-        for (occurred, why) in [(in_other_order, IN_OTHER_ORDER), (in_more_bytes, IN_MORE_BYTES)] {
-            if occurred == 0 {
-                let _ = writeln!(findings, "no longer: {why}");
-            }
+        for how in written.iter().filter(|how| !seen.contains(how)) {
+            let _ = writeln!(findings, "no longer: {}", how.why());
         }
         Findings(findings)
     }
@@ -63,14 +70,28 @@ impl Findings {
     }
 }
 
-enum Written {
+/// How two lists are written that say the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
     Alike,
     InOtherOrder,
     InMoreBytes,
+    /// An object fewer: one byte, and two for where it is.
+    WithOneFewer,
     Otherwise,
 }
 
-/// How two lists are written that say the same.
+impl Written {
+    fn why(self) -> &'static str {
+        match self {
+            Written::InOtherOrder => IN_OTHER_ORDER,
+            Written::InMoreBytes => IN_MORE_BYTES,
+            Written::WithOneFewer => WITH_ONE_FEWER,
+            Written::Alike | Written::Otherwise => "",
+        }
+    }
+}
+
 fn how_written(theirs: &Saying, ours: &Saying) -> Written {
     let is_hidden = HIDDEN.iter().any(|hidden| theirs.text.contains(hidden));
     // Objects of a dictionary are numbered otherwise: as many, of the same sizes.
@@ -83,6 +104,9 @@ fn how_written(theirs: &Saying, ours: &Saying) -> Written {
         Written::InOtherOrder
     } else if is_binary && theirs.text.contains("[2.0, 2.1]") && more == Some(4) {
         Written::InMoreBytes
+    } else if is_binary && theirs.text.contains("RestoreSystemFiles") && more.is_none() {
+        let fewer = theirs.written.len() - ours.written.len();
+        if fewer == 3 { Written::WithOneFewer } else { Written::Otherwise }
     } else {
         Written::Otherwise
     }
@@ -90,8 +114,12 @@ fn how_written(theirs: &Saying, ours: &Saying) -> Written {
 
 #[test]
 fn the_document_has_the_same_differences() {
-    let whys =
-        DIFFERENCES.iter().map(|expected| expected.why).chain([IN_OTHER_ORDER, IN_MORE_BYTES]);
+    let expected = in_a_backup().into_iter().chain(in_a_restore(true));
+    let whys = expected.map(|expected| expected.why).chain([
+        IN_OTHER_ORDER,
+        IN_MORE_BYTES,
+        WITH_ONE_FEWER,
+    ]);
     are_in_the_document(whys.chain(NOT_COMPARED));
 }
 
@@ -110,5 +138,5 @@ fn a_difference_that_is_not_in_the_table_is_found_and_one_that_is_gone_too() {
     }
     let with_bytes = |bytes: &[u8]| Saying { written: bytes.to_vec(), ..saying("a: XML [1]") };
     let Findings(findings) = Findings::of(&[vec![with_bytes(b"a")], vec![with_bytes(b"b")]]);
-    assert!(findings.contains("≠ in other bytes: a: XML [1]"), "{findings}");
+    assert!(findings.contains("≠ in other bytes, 1 and 1: a: XML [1]"), "{findings}");
 }

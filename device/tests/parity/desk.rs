@@ -82,6 +82,11 @@ impl Desk {
         }
     }
 
+    /// Another desk with a phone in the state this one's is in now.
+    pub(crate) fn as_it_is(&self) -> Desk {
+        Desk::with(&self._state)
+    }
+
     pub(crate) fn simulator(&self) -> &Simulator {
         &self.simulator
     }

@@ -12,6 +12,7 @@ pub(crate) enum Only {
 }
 
 /// A difference that is meant.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected {
     pub(crate) only: Only,
     /// The line; a star stands for anything.
@@ -34,11 +35,54 @@ const BATTERY: &str = "devsnap asks what is left in the battery, to warn of one 
 const SINCE_140: &str = "idevicebackup2 does so since 1.4.0; the one that is compared is 1.3.0. \
                          devsnap tells a person that the passcode is waited for.";
 
-/// What is known of what is said.
-pub(crate) const DIFFERENCES: &[Expected] = &[
-    theirs(r#"usbmuxd: *MessageType: "ReadPairRecord"*"#, 26, ONCE),
-    ours(r#"usbmuxd: *MessageType: "ReadPairRecord"*"#, 1, ONCE),
-    theirs(r#"usbmuxd: *MessageType: "ReadBUID"*"#, 8, ONCE),
+/// What is known of what is said in a backup.
+pub(crate) fn in_a_backup() -> Vec<Expected> {
+    let mut table = vec![
+        theirs(RECORD, 26, ONCE),
+        ours(RECORD, 1, ONCE),
+        theirs(r#"usbmuxd: *MessageType: "ReadBUID"*"#, 8, ONCE),
+    ];
+    table.extend(OF_EVERY_SESSION.iter().copied());
+    table
+}
+
+/// What is known of how lists are written that say the same: those with a dictionary.
+pub(crate) const IN_OTHER_ORDER: &str = "libplist numbers the objects of a binary list depth first, the `plist` crate all keys of a \
+     dictionary before its values. Readers follow the numbers.";
+/// What is known of how lists are written that say the same: Hello, which has 2.0 in it.
+pub(crate) const IN_MORE_BYTES: &str = "libplist writes the number 2.0 of Hello in 4 bytes, the `plist` crate in 8. Readers take both.";
+
+/// What is known of how the request for a restore is written, when all its options are sent by both.
+pub(crate) const WITH_ONE_FEWER: &str = "libplist writes the value `true` of a restore's options twice, the `plist` crate once. Readers follow the \
+     numbers.";
+
+const READY: &str = "devsnap asks how much room the device has and whether \"Find My\" is on, to say so before the restore \
+                     is asked for.";
+const ALWAYS: &str = "devsnap sends each option of a restore always. idevicebackup2 1.3.0 leaves out `RestoreShouldReboot` \
+                      and `RemoveItemsNotRestored` unless a flag asks for the other value; later ones send the latter.";
+const LINES: &str = "libplist breaks the data in the list of apps into other lines, so its list is longer; it holds the same.";
+
+/// What is known of what is said in a restore; `by_default`: with no option but the defaults.
+pub(crate) fn in_a_restore(by_default: bool) -> Vec<Expected> {
+    let mut table = vec![
+        theirs(RECORD, 18, ONCE),
+        ours(RECORD, 1, ONCE),
+        theirs(r#"usbmuxd: *MessageType: "ReadBUID"*"#, 5, ONCE),
+        ours(r#"lockdown: *Domain: "com.apple.disk_usage"*"#, 1, READY),
+        ours(r#"lockdown: *Domain: "com.apple.fmip"*"#, 1, READY),
+        theirs(r#"afc: *operation 0x10*"#, 1, LINES),
+        ours(r#"afc: *operation 0x10*"#, 1, LINES),
+    ];
+    table.extend(OF_EVERY_SESSION.iter().copied());
+    if by_default {
+        table.push(theirs("mobilebackup2: *RestoreSystemFiles*", 1, ALWAYS));
+        table.push(ours("mobilebackup2: *RestoreSystemFiles*", 1, ALWAYS));
+    }
+    table
+}
+
+/// What differs in each session, whatever is done in it.
+const OF_EVERY_SESSION: &[Expected] = &[
     ours(r#"usbmuxd: *MessageType: "Listen"*"#, 1, CABLE),
     ours(r#"usbmuxd: *"Connect"*PortNumber: "com.apple.mobile.lockdown"}"#, 2, BEFORE),
     ours(r#"lockdown: *Request: "QueryType"}"#, 2, BEFORE),
@@ -52,11 +96,7 @@ pub(crate) const DIFFERENCES: &[Expected] = &[
     ours(r#"notification_proxy: *LocalAuthentication.ui.dismissed"}"#, 1, SINCE_140),
 ];
 
-/// What is known of how lists are written that say the same: those with a dictionary.
-pub(crate) const IN_OTHER_ORDER: &str = "libplist numbers the objects of a binary list depth first, the `plist` crate all keys of a \
-     dictionary before its values. Readers follow the numbers.";
-/// What is known of how lists are written that say the same: Hello, which has 2.0 in it.
-pub(crate) const IN_MORE_BYTES: &str = "libplist writes the number 2.0 of Hello in 4 bytes, the `plist` crate in 8. Readers take both.";
+const RECORD: &str = r#"usbmuxd: *MessageType: "ReadPairRecord"*"#;
 
 const fn theirs(line: &'static str, times: usize, why: &'static str) -> Expected {
     Expected { only: Only::Theirs, line, times, why }

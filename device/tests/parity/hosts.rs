@@ -2,10 +2,12 @@
 use crate::desk::Desk;
 use crate::tools::{client, idevice, run};
 use devsnap_device::lockdown::{PairRecords, Pairing, PairingPatience};
+use devsnap_device::restore::{Extent, Offer, RestoreChoices, RestoreRun};
 use devsnap_device::transport::{AtMost, Transport, Usbmuxd, UsbmuxdAddress};
 use devsnap_device::watch::Unwatched;
-use devsnap_device::{DeviceOptions, DeviceSource};
+use devsnap_device::{DeviceOptions, DeviceRestore, DeviceRestoreOptions, DeviceSource};
 use devsnap_engine::backup::{BackupOptions, create_snapshot};
+use devsnap_engine::check::preflight;
 use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::node::Time;
@@ -13,10 +15,11 @@ use devsnap_engine::progress::{Progress, Silent};
 use devsnap_engine::restore::{RestoreOptions, restore};
 use devsnap_engine::snapshot::Origin;
 use devsnap_testkit::TestRepository;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 /// Somebody's computer with one of the two programs.
 pub(crate) trait Host {
@@ -62,6 +65,17 @@ impl Host for Theirs {
     }
 }
 
+impl Theirs {
+    /// Restores from the folder `sets`.
+    pub(crate) fn restore(&self, desk: &Desk, sets: &Path, flags: &[&str]) {
+        let program = idevice("idevicebackup2");
+        let mut command = client(&program, desk.simulator(), self.home.path());
+        command.arg("restore").args(flags).arg(sets);
+        let ran = run(&mut command, self.home.path());
+        assert!(ran.succeeded && ran.output.contains("Restore Successful"), "{ran:?}");
+    }
+}
+
 /// devsnap, which keeps a repository, from which it restores a folder.
 pub(crate) struct Ours {
     repository: TestRepository,
@@ -101,6 +115,40 @@ impl Ours {
             patience,
         };
         pairing.trusted_record(&mut AtMost(Duration::from_secs(60))).unwrap();
+    }
+}
+
+impl Ours {
+    /// Restores the newest snapshot.
+    pub(crate) fn restore(&self, desk: &Desk, choices: RestoreChoices, password: Option<&str>) {
+        let address = UsbmuxdAddress::parse(&desk.simulator().address().to_string()).unwrap();
+        let records = PairRecords::in_folder(self.records.path().join("records"));
+        let (transport, watch) = (Arc::new(Usbmuxd::at(address)), Arc::new(Unwatched));
+        let (options, interrupt) = (DeviceRestoreOptions::new(records), Interrupt::new());
+        let device = DeviceRestore::connect(transport, None, options, watch, &interrupt).unwrap();
+        let repository = self.repository.open().unwrap();
+        let named = repository.snapshots().unwrap().named.pop().unwrap();
+        let Origin::Device(identity) = &named.snapshot.origin else { panic!("of a device") };
+        let needs = preflight(&repository, &named.snapshot, &Silent, &interrupt).unwrap();
+        let view = repository.view(&named.snapshot);
+        let extent = Extent {
+            is_complete: named.snapshot.is_complete(),
+            files: needs.files,
+            bytes: needs.bytes,
+            without_bytes: needs.never_stored.count,
+        };
+        let offer = Offer::read(&view, identity, extent).unwrap();
+        assert_eq!(device.preflight(&offer).findings, []);
+        let run = RestoreRun {
+            reader: &view,
+            offer: &offer,
+            choices,
+            with_apps: true,
+            password: password.map(|password| Zeroizing::new(password.to_owned())),
+            progress: &Silent,
+            interrupt: &interrupt,
+        };
+        device.run(&run).unwrap();
     }
 }
 

@@ -14,6 +14,7 @@ mod expected;
 mod hear;
 mod hosts;
 mod pairing;
+mod restores;
 mod sets;
 mod show;
 #[path = "../../../simulator/tests/simulator/tools.rs"]

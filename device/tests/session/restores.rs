@@ -3,11 +3,15 @@
 use crate::compare::newest;
 use crate::table::Table;
 use devsnap_device::lockdown::{PairRecords, PairingPatience};
-use devsnap_device::restore::{FindingKind, Offer, RestoreChoices, RestoreOutcome, RestoreRun};
+use devsnap_device::restore::{
+    Extent, FindingKind, Offer, RestoreChoices, RestoreOutcome, RestoreRun,
+};
 use devsnap_device::transport::{Usbmuxd, UsbmuxdAddress};
 use devsnap_device::watch::Stage;
 use devsnap_device::{DeviceError, DeviceErrorKind as Kind, DeviceRestore, DeviceRestoreOptions};
-use devsnap_engine::backend::BackendErrorKind;
+use devsnap_engine::backend::{Backend, BackendErrorKind, ObjectKind};
+use devsnap_engine::check;
+use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::progress::Silent;
 use devsnap_engine::snapshot::{Named, Origin};
 use devsnap_simulator::contents::{Contents, Item, Kind as ItemKind, Truth};
@@ -80,7 +84,15 @@ fn restore_after(
     let repository = table.repository.open().unwrap();
     let view = repository.view(&named.snapshot);
     let Origin::Device(identity) = &named.snapshot.origin else { panic!("of a device") };
-    let offer = Offer::read(&view, identity, named.snapshot.is_complete(), &table.interrupt)?;
+    let nobody = Interrupt::new();
+    let needs = check::preflight(&repository, &named.snapshot, &Silent, &nobody).unwrap();
+    if !needs.is_whole() {
+        return Err(DeviceError::new(Kind::StorageFailed, "not whole"));
+    }
+    let offer = Offer::read(&view, identity, extent(&needs, named))?;
+    if let Some(password) = how.password {
+        offer.require_opens_with(password, &table.interrupt)?;
+    }
     if let Some(refusal) = device.preflight(&offer).refusal() {
         return Err(refusal);
     }
@@ -94,6 +106,15 @@ fn restore_after(
         progress: &Silent,
         interrupt: &table.interrupt,
     })
+}
+
+fn extent(needs: &check::Needs, named: &Named) -> Extent {
+    Extent {
+        is_complete: named.snapshot.is_complete(),
+        files: needs.files,
+        bytes: needs.bytes,
+        without_bytes: needs.never_stored.count,
+    }
 }
 
 fn report(table: &Table) -> RestoreReport {
@@ -229,6 +250,27 @@ fn an_encrypted_snapshot_goes_back_with_its_password() {
 }
 
 #[test]
+fn a_wrong_password_and_a_lost_pack_are_found_before_the_phone_is_asked() {
+    let memory = Arc::new(MemoryBackend::new());
+    let mut table = Table::faulty(73, Faults::default());
+    table.repository = TestRepository::over(memory.clone());
+    table.phone().set_backup_password(Some("secret".into()));
+    let kept = days(&table, 1).remove(0).0;
+    for wrong in ["Secret", "secret\n", ""] {
+        let how = How { password: Some(wrong), ..How::default() };
+        let refused = restore(&table, &kept, &how).unwrap_err();
+        assert_eq!(refused.kind(), Kind::WrongPassword, "{wrong:?}: {refused}");
+    }
+    let packs = memory.list(ObjectKind::DataPack, "").map(|pack| pack.unwrap().key);
+    let lost = packs.min_by_key(|key| key.name().to_owned()).unwrap();
+    memory.remove(&lost).unwrap();
+    let how = How { password: Some("secret"), ..How::default() };
+    let refused = restore(&table, &kept, &how).unwrap_err();
+    assert_eq!(refused.to_string(), "not whole");
+    assert!(!was_asked(&table));
+}
+
+#[test]
 fn what_the_phone_says_of_itself_is_looked_at_before_anything_is_asked() {
     let told = |place, value| Faults {
         lockdown_values: vec![LockdownValue::of(place, value)],
@@ -256,7 +298,9 @@ fn what_the_phone_says_of_itself_is_looked_at_before_anything_is_asked() {
     let repository = table.repository.open().unwrap();
     let Origin::Device(identity) = &kept.snapshot.origin else { panic!("of a device") };
     let view = repository.view(&kept.snapshot);
-    let offer = Offer::read(&view, identity, false, &table.interrupt).unwrap();
+    let needs = check::preflight(&repository, &kept.snapshot, &Silent, &table.interrupt).unwrap();
+    let whole = extent(&needs, &kept);
+    let offer = Offer::read(&view, identity, Extent { is_complete: false, ..whole }).unwrap();
     let found = device.preflight(&offer);
     let kinds: Vec<_> = found.findings.iter().map(|finding| finding.kind).collect();
     assert!(kinds.contains(&FindingKind::Incomplete), "{found:?}");

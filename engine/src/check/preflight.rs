@@ -1,10 +1,11 @@
 //! Whether one snapshot can be brought back, asked before it is begun: a device that lacks a file in the
 //! middle of its restore is left half restored.
-use super::census::{Census, PackOf};
+use super::census::Census;
 use super::stations::StoredPacks;
-use super::structure::{Blobs, Paths, Trees};
+use super::structure::{Blobs, Paths, Trees, is_loss};
 use crate::error::Result;
 use crate::id::{BlobId, PackId, SnapshotId};
+use crate::index::Doubt;
 use crate::interrupt::Interrupt;
 use crate::pack::{BlobLocation, PackKind};
 use crate::progress::{Phase, Progress};
@@ -12,7 +13,7 @@ use crate::repository::{NeededPack, Repository};
 use crate::snapshot::Snapshot;
 use crate::tree::PageSource;
 use bytes::Bytes;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// Paths of one kind that are named.
@@ -41,15 +42,15 @@ pub struct Needs {
     pub unreadable_pages: u64,
     /// What is wrong with the first of them.
     pub first_unreadable: Option<String>,
-    /// Packs among [`packs`](Self::packs) of which bytes did not open when they were read before.
+    /// Packs among [`packs`](Self::packs) of which bytes did not open when they were read before. All that
+    /// the snapshot needs of them was read once more: what does not open is [`missing`](Self::missing).
     pub damaged_packs: Vec<PackId>,
 }
 
 impl Needs {
     /// Whether nothing is known to be lost.
     pub fn is_whole(&self) -> bool {
-        let lost = self.missing.count + self.never_stored.count + self.unreadable_pages;
-        lost == 0 && self.damaged_packs.is_empty()
+        self.missing.count == 0 && self.never_stored.count == 0 && self.unreadable_pages == 0
     }
 
     /// Bytes of all needed packs as stored.
@@ -59,8 +60,8 @@ impl Needs {
 }
 
 /// Walks a snapshot's tree and looks for all that it names: every blob in the index, every pack of those in
-/// the store, as long as it should be. The store is listed once. Contents are not read, so damage that
-/// nobody has met yet is met when they are; of some needed packs of a distant store one byte is, to see
+/// the store, as long as it should be. The store is listed once. Contents are not read, but from packs in which
+/// damage was met before; damage that nobody has met yet is met when they are. Of some needed packs of a distant store one byte is, to see
 /// that they do not lie in cold storage ([`Repository::stage`] asks all others).
 ///
 /// Memory grows with packs, not with files or blobs.
@@ -78,9 +79,9 @@ pub fn preflight(
     repository.require_full("reading contents")?;
     progress.phase(Phase::CheckingStructure);
     repository.settle_all()?;
-    let missing = missing_packs(repository)?;
+    note_missing_packs(repository)?;
     let folder = repository.scratch()?;
-    let noting = Noting { repository, missing, packs: Mutex::default() };
+    let noting = Noting { repository, packs: Mutex::default() };
     let found =
         Trees::new(&noting, folder.path(), PATHS_MAX, interrupt).walk(snapshot.root.as_ref())?;
     let packs = noting.packs.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -90,10 +91,8 @@ pub fn preflight(
     };
     let mut packs: Vec<NeededPack> = packs.into_iter().map(needed).collect();
     packs.sort_unstable_by_key(|pack| pack.id);
-    let of_index = repository.index().standings().into_iter().flatten();
-    let damaged: HashSet<PackId> = of_index.filter(|s| s.damaged).map(|s| s.pack.id).collect();
-    let damaged_packs =
-        packs.iter().map(|pack| pack.id).filter(|id| damaged.contains(id)).collect();
+    let is_damaged = |id: &PackId| repository.index().doubt(id) == Some(Doubt::Damaged);
+    let damaged_packs = packs.iter().map(|pack| pack.id).filter(is_damaged).collect();
     if repository.is_distant() && !packs.is_empty() {
         let count = (packs.len() / SAMPLE_OF + 1).min(SAMPLE_MAX);
         // Names are hashes, so any choose evenly.
@@ -112,33 +111,36 @@ pub fn preflight(
     })
 }
 
-/// The packs of content that the index lists and the store does not have as they should be. From now on
-/// other copies of what they hold are preferred.
-fn missing_packs(repository: &Repository) -> Result<HashSet<PackId>> {
+/// Looks which packs the index lists and the store does not have as they should be. From now on other
+/// copies of what they hold are preferred.
+fn note_missing_packs(repository: &Repository) -> Result<()> {
     let census = Census::of(&StoredPacks::of(repository))?;
-    let bad = census.bad.into_iter().map(|(pack, _)| pack);
-    let missing: HashSet<PackId> =
-        bad.filter(|pack: &PackOf| pack.kind == PackKind::Data).map(|pack| pack.id).collect();
-    missing.iter().for_each(|pack| repository.index().add_missing(pack));
-    Ok(missing)
+    repository.index().set_missing(census.bad.iter().map(|(pack, _)| pack.id).collect());
+    Ok(())
 }
 
 /// A repository, and how much is wanted of which of its packs.
 struct Noting<'a> {
     repository: &'a Repository,
-    missing: HashSet<PackId>,
     packs: Mutex<HashMap<PackId, u64>>,
 }
 
 impl Blobs for Noting<'_> {
     fn locate(&self, id: &BlobId) -> Result<Option<BlobLocation>> {
-        let Some(at) = self.repository.locate(id)? else { return Ok(None) };
+        let Some(mut at) = self.repository.locate(id)? else { return Ok(None) };
+        match self.repository.index().doubt(&at.pack) {
+            None => {}
+            Some(Doubt::Missing) => return Ok(None),
+            // The other parts of it may be sound, and another pack may have this one.
+            Some(Doubt::Damaged) => match self.repository.read_blob(PackKind::Data, id) {
+                Ok(_) => at = self.repository.index().locate(id)?.unwrap_or(at),
+                Err(error) if is_loss(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        }
         // A pack of pages gives out no content, whatever an index says.
-        let is_data = |pack: &PackId| {
-            let known = self.repository.index().live_pack(pack);
-            known.is_some_and(|known| known.header.kind == PackKind::Data)
-        };
-        if self.missing.contains(&at.pack) || !is_data(&at.pack) {
+        let known = self.repository.index().live_pack(&at.pack);
+        if !known.is_some_and(|known| known.header.kind == PackKind::Data) {
             return Ok(None);
         }
         let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,6 +17,15 @@ const DAMAGED: &[u8] = b"damaged packs";
 /// More are not remembered: a store that has lost as many is beyond mending by the next run.
 const DAMAGED_MAX: usize = 100_000;
 
+/// Why a pack that segments list may not give what it should hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// The store does not have it, or not as long as it should be.
+    Missing,
+    /// Some of its bytes did not open once.
+    Damaged,
+}
+
 /// What is known of lost packs.
 #[derive(Default)]
 pub(super) struct Doubts {
@@ -62,6 +71,13 @@ impl Index {
         doubts.missing.insert(*pack);
         let all = doubts.all();
         self.packs.write().unwrap_or_else(PoisonError::into_inner).set_unsound(all);
+    }
+
+    /// What is doubtful about a pack.
+    pub fn doubt(&self, pack: &PackId) -> Option<Doubt> {
+        let doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = doubts.is_missing(pack).then_some(Doubt::Missing);
+        missing.or_else(|| doubts.is_damaged(pack).then_some(Doubt::Damaged))
     }
 
     /// Whether a pack that is not lost has a blob, sound or not.

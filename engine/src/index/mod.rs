@@ -32,6 +32,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use tables::{BLOBS, BlobRow, META, PACKS, Refers, SEGMENTS};
 
 pub use claims::Claim;
+pub use doubt::Doubt;
 pub(crate) use file::make_private_folder;
 pub use files::{FileMemory, KnownFile};
 pub use scan::{PackStanding, RowsByBlob};

@@ -4,6 +4,8 @@
 //! A phone asks for its files in an order that no pack follows; a pack on disk costs one request however
 //! often it is read from. What is read from here is verified like anything from the store: a copy
 //! that this computer's disk spoilt is dropped, and the store is asked.
+mod held;
+
 use super::Repository;
 use super::scratch::Scratch;
 use crate::backend::{Backend, ObjectKey, ObjectKind};
@@ -12,16 +14,15 @@ use crate::id::PackId;
 use crate::interrupt::Interrupt;
 use crate::pack::{PACK_LEN_MAX, PackKind};
 use crate::progress::{Phase, Progress};
-use bytes::Bytes;
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+pub(super) use held::{StagedNow, StagedPacks};
 
 /// The longest request, in bytes. A full pack, with one block more, is one request.
 const REQUEST_MAX: u64 = 48 << 20;
@@ -173,75 +174,6 @@ impl Repository {
     }
 }
 
-/// The packs that one [`Staged`] keeps.
-pub(super) struct StagedPacks {
-    folder: Scratch,
-    /// What lies there whole, with its length in bytes.
-    lens: RwLock<HashMap<PackId, u64>>,
-}
-
-impl StagedPacks {
-    fn lens(&self) -> HashMap<PackId, u64> {
-        self.lens.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn path(&self, id: &PackId) -> PathBuf {
-        self.folder.path().join(id.to_hex())
-    }
-
-    /// A stretch of a pack; `None` when it is not here.
-    fn read(&self, id: &PackId, range: &Range<u64>) -> Option<Bytes> {
-        let len = *self.lens.read().unwrap_or_else(PoisonError::into_inner).get(id)?;
-        if range.start > range.end || range.end > len {
-            return None;
-        }
-        let mut bytes = vec![0; usize::try_from(range.end - range.start).ok()?];
-        let file = File::open(self.path(id));
-        match file.and_then(|file| file.read_exact_at(&mut bytes, range.start)) {
-            Ok(()) => Some(bytes.into()),
-            Err(_) => {
-                self.forget(id);
-                None
-            }
-        }
-    }
-
-    fn forget(&self, id: &PackId) {
-        let mut lens = self.lens.write().unwrap_or_else(PoisonError::into_inner);
-        if lens.remove(id).is_some() {
-            // What cannot be removed goes with the folder.
-            let _ = fs::remove_file(self.path(id));
-        }
-    }
-}
-
-/// All that is staged just now.
-#[derive(Default)]
-pub(super) struct StagedNow(RwLock<Vec<Weak<StagedPacks>>>);
-
-impl StagedNow {
-    pub(super) fn add(&self, packs: &Arc<StagedPacks>) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|packs| packs.strong_count() > 0);
-        all.push(Arc::downgrade(packs));
-    }
-
-    /// A stretch of a pack; `None` when it is not on this computer's disk.
-    pub(super) fn read(&self, id: &PackId, range: &Range<u64>) -> Option<Bytes> {
-        self.alive().iter().find_map(|packs| packs.read(id, range))
-    }
-
-    /// Drops all copies of a pack.
-    pub(super) fn forget(&self, id: &PackId) {
-        self.alive().iter().for_each(|packs| packs.forget(id));
-    }
-
-    fn alive(&self) -> Vec<Arc<StagedPacks>> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        all.iter().filter_map(Weak::upgrade).collect()
-    }
-}
-
 /// This computer's disk; tests have one that fills.
 trait Disk: Sync {
     /// Bytes that an ordinary user may still write where `folder` is.
@@ -282,7 +214,7 @@ impl Staging<'_> {
         let free = free.map_err(|e| Error::local("looking for free disk", e))?;
         let chosen = self.choose(free, &mut needed)?;
         let (chosen, _) = needed.split_at(chosen);
-        let staged = StagedPacks { folder, lens: RwLock::default() };
+        let staged = StagedPacks::in_folder(folder);
         let bytes = chosen.iter().map(|pack| pack.pack_len).sum();
         self.progress.expect(chosen.len() as u64, bytes);
         self.progress.expect_no_more();
@@ -371,10 +303,7 @@ impl Staging<'_> {
         };
         let written = write();
         match &written {
-            Ok(()) => {
-                let mut lens = staged.lens.write().unwrap_or_else(PoisonError::into_inner);
-                lens.insert(pack.id, pack.pack_len);
-            }
+            Ok(()) => staged.add(pack.id, pack.pack_len),
             Err(_) => drop(fs::remove_file(&path)),
         }
         written

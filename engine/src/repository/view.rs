@@ -51,12 +51,14 @@ impl SnapshotView {
             let file = node.filter(|node| node.kind == NodeKind::File);
             contents[position] = file.map(|file| file.content);
         }
-        let mut places = Vec::new();
+        let (mut places, mut pieces) = (Vec::new(), 0);
         for content in contents.into_iter().flatten() {
             let mut len = 0;
             for chunk in self.repository.chunks(&content) {
                 let Some(chunk) = unless_lost(chunk)? else { break };
-                if len >= PREFETCH_MAX || places.len() >= PIECES_MAX {
+                // Found or not: a list may name what is not stored, without end.
+                pieces += 1;
+                if len >= PREFETCH_MAX || pieces > PIECES_MAX {
                     break;
                 }
                 len += u64::from(chunk.len);

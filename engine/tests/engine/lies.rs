@@ -1,7 +1,7 @@
 //! Segments that say of packs what is not so: no wrong byte, a precise sentence, and they are replaced.
 use crate::station_scene::{Place, checked, claim, packs_of, phone, prune_all};
 use devsnap_engine::backend::{Backend, Body, ObjectKey, ObjectKind};
-use devsnap_engine::check::CheckReport;
+use devsnap_engine::check::{CheckReport, preflight};
 use devsnap_engine::codec::Decoder;
 use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::id::{PackId, RepositoryId};
@@ -75,6 +75,8 @@ fn restored(place: &Place, snapshot: &Snapshot, why: &str) -> Held {
 /// On a computer that knows nothing.
 fn assert_whole(place: &Place, snapshot: &Snapshot, folder: &Path, why: &str) {
     let repository = TestRepository::existing(place.here.backend.clone()).open().expect(why);
+    let needs = preflight(&repository, snapshot, &Silent, &Interrupt::new()).expect(why);
+    assert!(needs.is_whole(), "{why}: {needs:?}");
     assert_eq!(held(&repository, snapshot).expect(why), held_by_disk(folder), "{why}");
     let found = checked(&repository, Some(100));
     assert!(found.findings.is_empty(), "{why}: {:?}", found.findings);

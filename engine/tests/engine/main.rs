@@ -13,6 +13,7 @@ mod keys;
 mod lies;
 mod mending;
 mod packs;
+mod preflight;
 mod prune;
 mod prune_meeting;
 mod prune_small;

@@ -24,7 +24,9 @@ fn forget_and_sweep(memory: &Arc<MemoryBackend>) {
 
 /// Has `look` look through copies of one scene, each met by another computer at another of its reads,
 /// until nobody meets it any more. It is told when that was, or `None` when it was not met.
-fn met_at_each_read(mut look: impl FnMut(&Days, &Repository, &dyn Fn() -> Option<usize>)) {
+pub(super) fn met_at_each_read(
+    mut look: impl FnMut(&Days, &Repository, &dyn Fn() -> Option<usize>),
+) {
     let scene = Days::new();
     for at in (0..).step_by(2) {
         let days = scene.copy();

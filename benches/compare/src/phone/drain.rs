@@ -1,5 +1,7 @@
-//! A host that takes everything a phone sends and keeps nothing: how fast the simulator is by itself.
+//! A host that takes everything a phone sends and keeps nothing but what the phone reads back: how fast
+//! the simulator is by itself.
 use std::{
+    collections::{BTreeMap, HashMap},
     io,
     path::Path,
     sync::Arc,
@@ -52,6 +54,7 @@ pub(crate) fn back_up(address: &str, home: &Path) -> Result<Usage> {
         request.insert(key.to_owned(), value.into());
     }
     link.request(request, &mut wait)?;
+    let mut kept = Kept::default();
     while let Some(message) = link.receive(&mut wait)? {
         let status = match message {
             Message::Process(response) => {
@@ -61,13 +64,19 @@ pub(crate) fn back_up(address: &str, home: &Path) -> Result<Usage> {
                 return Ok(Usage { wall_s, cpu_s: 0.0, peak_rss_bytes: 0, written_bytes: 0 });
             }
             Message::UploadFiles { .. } => {
-                file_stream::receive(&mut link.wire(&mut wait), &mut Nobody)?;
+                file_stream::receive(&mut link.wire(&mut wait), &mut kept)?;
                 Status::done()
             }
-            Message::DownloadFiles { paths, .. } => nothing_there(&mut link, &paths, &mut wait)?,
+            Message::DownloadFiles { paths, .. } => kept.send(&mut link, &paths, &mut wait)?,
             Message::GetFreeDiskSpace => Status::with((1_u64 << 45).into()),
-            Message::ContentsOfDirectory { .. } => {
-                Status::with(Value::Dictionary(Dictionary::new()))
+            Message::ContentsOfDirectory { path } => Status::with(kept.list(&path)),
+            Message::MoveItems { moves, .. } => {
+                kept.rename(&moves);
+                Status::done()
+            }
+            Message::RemoveItems { paths, .. } => {
+                kept.remove(&paths);
+                Status::done()
             }
             Message::Ping => continue,
             _ => Status::done(),
@@ -77,28 +86,106 @@ pub(crate) fn back_up(address: &str, home: &Path) -> Result<Usage> {
     bail!("the phone left")
 }
 
-fn nothing_there(link: &mut DeviceLink, paths: &[String], wait: &mut AtMost) -> Result<Status> {
-    let mut failed = Dictionary::new();
-    let mut wire = link.wire(wait);
-    for path in paths {
-        let missing = io::Error::from(io::ErrorKind::NotFound);
-        let code = StatusCode::of(&missing);
-        let sent = file_stream::send_file(&mut wire, path, Err(missing))?;
-        debug_assert!(sent.is_err(), "because there is nothing");
-        let mut why = Dictionary::new();
-        why.insert("DLFileErrorString".to_owned(), code.words().into());
-        why.insert("DLFileErrorCode".to_owned(), code.on_the_wire());
-        failed.insert(path.clone(), Value::Dictionary(why));
-    }
-    file_stream::send_end(&mut wire)?;
-    let text = Some(StatusCode::Multi.words().to_owned());
-    Ok(Status { code: StatusCode::Multi, text, payload: Some(Value::Dictionary(failed)) })
+/// The lists of the set, by path: some hundred kilobytes, and `Manifest.db`. Of all else the sizes.
+#[derive(Default)]
+struct Kept {
+    files: HashMap<String, Vec<u8>>,
+    sizes: BTreeMap<String, u64>,
+    arriving: Option<(String, u64, Option<Vec<u8>>)>,
 }
 
-struct Nobody;
+impl Kept {
+    /// Moves files, or folders with all below them.
+    fn rename(&mut self, moves: &[(String, String)]) {
+        for (from, to) in moves {
+            let below = format!("{from}/");
+            let is_moved = |path: &&String| *path == from || path.starts_with(&below);
+            let start = self.sizes.range(from.clone()..).map(|(path, _)| path);
+            let moved: Vec<String> =
+                start.take_while(|path| path.starts_with(from)).filter(is_moved).cloned().collect();
+            for path in moved {
+                let new = format!("{to}{}", &path[from.len()..]);
+                let size = self.sizes.remove(&path).unwrap_or_default();
+                self.sizes.insert(new.clone(), size);
+                if let Some(bytes) = self.files.remove(&path) {
+                    self.files.insert(new, bytes);
+                }
+            }
+        }
+    }
 
-impl Receiver for Nobody {
-    fn begin(&mut self, _: &[u8], _: &[u8]) {}
-    fn data(&mut self, _: &[u8]) {}
-    fn end(&mut self, _: FileEnd) {}
+    fn remove(&mut self, paths: &[String]) {
+        for gone in paths {
+            let below = format!("{gone}/");
+            self.sizes.retain(|path, _| path != gone && !path.starts_with(&below));
+            self.files.retain(|path, _| path != gone && !path.starts_with(&below));
+        }
+    }
+
+    /// What lies directly in `folder`; folders are those that something lies in.
+    fn list(&self, folder: &str) -> Value {
+        let start = format!("{folder}/");
+        let within = self.sizes.range(start.clone()..).take_while(|(p, _)| p.starts_with(&start));
+        let mut lines = Dictionary::new();
+        for (path, size) in within {
+            let (name, kind, size) = match path[start.len()..].split_once('/') {
+                Some((name, _)) => (name, "DLFileTypeDirectory", 0),
+                None => (&path[start.len()..], "DLFileTypeRegular", *size),
+            };
+            let mut line = Dictionary::new();
+            line.insert("DLFileType".to_owned(), kind.into());
+            line.insert("DLFileSize".to_owned(), size.into());
+            let date: plist::Date = std::time::SystemTime::now().into();
+            line.insert("DLFileModificationDate".to_owned(), Value::Date(date));
+            lines.insert(name.to_owned(), Value::Dictionary(line));
+        }
+        Value::Dictionary(lines)
+    }
+
+    fn send(&self, link: &mut DeviceLink, paths: &[String], wait: &mut AtMost) -> Result<Status> {
+        let mut failed = Dictionary::new();
+        let mut wire = link.wire(wait);
+        for path in paths {
+            let sent = match self.files.get(path) {
+                Some(bytes) => file_stream::send_file(&mut wire, path, Ok(&mut &bytes[..]))?,
+                None => {
+                    let missing = io::Error::from(io::ErrorKind::NotFound);
+                    file_stream::send_file(&mut wire, path, Err(missing))?
+                }
+            };
+            if let Err(error) = sent {
+                let code = StatusCode::of(&error);
+                let mut why = Dictionary::new();
+                why.insert("DLFileErrorString".to_owned(), code.words().into());
+                why.insert("DLFileErrorCode".to_owned(), code.on_the_wire());
+                failed.insert(path.clone(), Value::Dictionary(why));
+            }
+        }
+        file_stream::send_end(&mut wire)?;
+        if failed.is_empty() {
+            return Ok(Status::done());
+        }
+        let text = Some(StatusCode::Multi.words().to_owned());
+        Ok(Status { code: StatusCode::Multi, text, payload: Some(Value::Dictionary(failed)) })
+    }
+}
+
+impl Receiver for Kept {
+    fn begin(&mut self, _: &[u8], host_path: &[u8]) {
+        let path = String::from_utf8_lossy(host_path).into_owned();
+        let is_list = path.ends_with(".plist") || path.ends_with(".db");
+        self.arriving = Some((path, 0, is_list.then(Vec::new)));
+    }
+    fn data(&mut self, bytes: &[u8]) {
+        if let Some((_, size, list)) = &mut self.arriving {
+            *size += bytes.len() as u64;
+            list.iter_mut().for_each(|list| list.extend_from_slice(bytes));
+        }
+    }
+    fn end(&mut self, _: FileEnd) {
+        if let Some((path, size, list)) = self.arriving.take() {
+            self.files.extend(list.map(|list| (path.clone(), list)));
+            self.sizes.insert(path, size);
+        }
+    }
 }

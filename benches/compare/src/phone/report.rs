@@ -12,7 +12,9 @@ pub(crate) fn text(rows: &[(&'static str, Vec<Backup>)]) -> String {
     for (name, backups) in rows {
         let Some((first, later)) = backups.split_first() else { continue };
         let count = u32::try_from(later.len()).unwrap_or(u32::MAX).max(1);
-        let mean = |of: fn(&Backup) -> f64| later.iter().map(of).sum::<f64>() / f64::from(count);
+        let mean = |of: fn(&Backup) -> f64| {
+            later.iter().map(of).fold(0.0, |a, b| a + b) / f64::from(count)
+        };
         let most = |of: fn(&Backup) -> u64| later.iter().map(of).max().unwrap_or(0);
         let peak = backups.iter().map(|backup| backup.peak_disk_bytes).max().unwrap_or(0);
         let kept = backups.last().map_or(0, |backup| backup.kept_bytes);

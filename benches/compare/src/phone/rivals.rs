@@ -43,7 +43,7 @@ pub(crate) struct Backup {
     pub(crate) usage: Usage,
     /// The most that the disk was fuller than before, in bytes.
     pub(crate) peak_disk_bytes: u64,
-    /// What lies there after it, in bytes: all folders of this host.
+    /// What the repository has after it, or where there is none the folder of the set, in bytes.
     pub(crate) kept_bytes: u64,
 }
 
@@ -99,7 +99,9 @@ pub(crate) fn days(rival: Rival, args: &Args, work: &Path) -> Result<Vec<Backup>
     let desk = Desk { args, home, address: serving.address.clone() };
     desk.prepare(rival)?;
     let mut backups = Vec::new();
-    for day in 0..args.days {
+    // Who keeps nothing has no second day.
+    let count = if rival == Rival::Nobody { 1 } else { args.days };
+    for day in 0..count {
         if day > 0 {
             table::day(args, &state, day)?;
         }
@@ -176,7 +178,9 @@ impl Desk<'_> {
             }
         };
         let peak_disk_bytes = disk.peak();
-        Ok(Backup { usage, peak_disk_bytes, kept_bytes: tree::size(&self.home)? })
+        let repository = self.home.join("kept");
+        let kept = if repository.exists() { repository } else { self.home.join("set") };
+        Ok(Backup { usage, peak_disk_bytes, kept_bytes: tree::size(&kept)? })
     }
 
     fn idevicebackup2(&self) -> Command {

@@ -168,7 +168,7 @@ impl Include {
         }
         let mut stored = self.stored;
         if !self.logical.is_empty() {
-            let opener = Opener::new(session, repository, &args.backup_password);
+            let opener = Opener::new(session, repository, &args.phone.backup_password);
             stored.extend(logical::stored_names(&opener, named, &self.logical)?);
         }
         patterns::compile(&stored)

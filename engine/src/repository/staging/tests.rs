@@ -2,8 +2,10 @@ use super::super::scratch;
 use super::*;
 use crate::backend::{BackendError, BackendErrorKind, Body, Listing};
 use crate::progress::Silent;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 
 fn id(n: u8) -> PackId {

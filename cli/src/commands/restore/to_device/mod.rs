@@ -6,8 +6,9 @@ mod consent;
 mod held;
 mod meant;
 mod plan;
+mod stored;
 
-use crate::args::RestoreArgs;
+use crate::args::{RestoreArgs, StageArg};
 use crate::awake::Awake;
 use crate::commands::Session;
 use crate::commands::device::{Attached, Host, find_one, patience, recorded, restored};
@@ -18,8 +19,10 @@ use devsnap_device::lockdown::Battery;
 use devsnap_device::restore::{Offer, Preflight, RestoreOutcome, RestoreRun};
 use devsnap_device::watch::DeviceWatch;
 use devsnap_device::{DeviceError, DeviceRestore, DeviceRestoreOptions};
+use devsnap_engine::check::Needs;
+use devsnap_engine::error::ErrorKind;
 use devsnap_engine::progress::Progress;
-use devsnap_engine::repository::Repository;
+use devsnap_engine::repository::{Repository, StagePolicy, Staged};
 use devsnap_engine::snapshot::Named;
 use held::Held;
 use meant::Meant;
@@ -71,12 +74,16 @@ impl Restore<'_> {
         let report = session.report;
         let watch = Arc::new(report.watch_device(self.device.udid().as_str(), self.device.name()));
         let target = self.connect(&watch)?;
+        let needs = stored::look(self.repository, named, &*watch, session.interrupt)?;
         let view = self.repository.view(&named.snapshot);
-        let offer = Offer::read(&view, source, named.snapshot.is_complete(), session.interrupt)
-            .map_err(told)?;
+        let offer = Offer::read(&view, source, stored::extent(&needs, named)).map_err(told)?;
         self.look(&target, &offer, &watch)?;
-        let password = self.password(&offer)?;
+        if args.dry_run {
+            // Each pack of a distant store is asked for a byte: none lies in cold storage.
+            self.stage(&needs, StageArg::Never, &watch)?;
+        }
         drop(watch);
+        let password = self.password(&offer)?;
 
         let plan = Plan {
             named,
@@ -98,7 +105,7 @@ impl Restore<'_> {
         if !args.phone.yes {
             consent::ask(session, target.info())?;
         }
-        let outcome = self.send(&target, &plan, password)?;
+        let outcome = self.send(&target, &plan, &needs, password)?;
         restored::remember(self.repository, target.info(), named);
         report.summary(|| plan.summary(Some(&outcome)), || said(&plan, &outcome))?;
         Ok(ExitCode::Done)
@@ -132,21 +139,71 @@ impl Restore<'_> {
         found.refusal().map_or(Ok(()), |refusal| Err(told(refusal)))
     }
 
-    /// What opens the snapshot's keybag, when it has one.
+    /// What opens the snapshot's keybag, when it has one. It is tried here: the device would say it
+    /// when it is too late.
     fn password(&self, offer: &Offer) -> Result<Option<Zeroizing<String>>, Failure> {
-        let _ = offer;
-        Ok(None)
+        if !offer.is_encrypted() {
+            return Ok(None);
+        }
+        let (session, flags) = (self.session, &self.args.phone.backup_password);
+        let given = session.backup_password_if_given(flags)?;
+        let bytes = match given {
+            Some(given) => given,
+            None if self.args.dry_run => {
+                session.report.warn("no backup password was given, so none was tried");
+                return Ok(None);
+            }
+            None => session.backup_password(flags)?,
+        };
+        let password = std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned()));
+        let password = password.map_err(|_| {
+            Failure::usage("the backup password is not UTF-8, and devices take no other")
+                .hint("nothing was asked of the device")
+        })?;
+        session.report.note("trying the backup password; this takes some seconds");
+        offer.require_opens_with(&password, session.interrupt).map_err(told)?;
+        Ok(Some(password))
+    }
+
+    fn stage(&self, needs: &Needs, policy: StageArg, watch: &Watch) -> Result<Staged, Failure> {
+        let policy = match policy {
+            StageArg::Auto => StagePolicy::Auto,
+            StageArg::Always => StagePolicy::Always,
+            StageArg::Never => StagePolicy::Never,
+        };
+        let staged = self.repository.stage(&needs.packs, policy, watch, self.session.interrupt);
+        staged.map_err(|error| {
+            let hint = match error.kind() {
+                ErrorKind::NoSpace => "free some space here, or take --stage auto or --stage never",
+                ErrorKind::Denied => {
+                    "some of what the device needs may lie in cold storage: have it brought back \
+                     first; nothing was asked of the device"
+                }
+                _ => return error.into(),
+            };
+            Failure::from(error).hint(hint)
+        })
     }
 
     fn send(
         &self,
         target: &DeviceRestore,
         plan: &Plan<'_>,
+        needs: &Needs,
         password: Option<Zeroizing<String>>,
     ) -> Result<RestoreOutcome, Failure> {
         let Restore { session, repository, named, .. } = self;
-        let view = repository.view(&named.snapshot);
         let mut awake = Awake::hold();
+        let staging = session.report.watch();
+        let staged = self.stage(needs, self.args.phone.stage, &staging)?;
+        drop(staging);
+        if staged.packs() > 0 {
+            let (packs, bytes) = (staged.packs(), size(staged.bytes()));
+            session
+                .report
+                .note(&format!("{packs} packs ({bytes}) are on this computer's disk now"));
+        }
+        let view = repository.view(&named.snapshot);
         let watch = session.report.watch_device(self.device.udid().as_str(), self.device.name());
         let (files, bytes) = plan.offer.size();
         watch.expect(files, bytes);

@@ -1,5 +1,6 @@
 //! From what a crate reports to what a person reads: one line, what to do, and the exit code.
 mod device;
+mod logical;
 mod received;
 
 use devsnap_backends::OpenError;

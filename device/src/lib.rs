@@ -27,6 +27,7 @@ pub mod encryption;
 pub mod error;
 pub mod keybag;
 pub mod lockdown;
+pub mod logical;
 pub mod manifest;
 pub mod mobilebackup2;
 pub mod plist_guard;

@@ -110,6 +110,14 @@ pub trait Target: Send + Sync {
     /// As [`write_piece`](Self::write_piece).
     fn replace_piece(&self, file: FileTicket, offset: u64, bytes: &[u8]) -> Result<()>;
 
+    /// Shortens a file that was begun to `len` bytes: of one that is decrypted on its way, only the last
+    /// bytes tell how long it is.
+    ///
+    /// # Errors
+    ///
+    /// It was begun shorter than that; it cannot be cut.
+    fn shorten_file(&self, file: FileTicket, len: u64) -> Result<()>;
+
     /// Gives the file its holes and attributes and moves it to its name in one step.
     ///
     /// # Errors

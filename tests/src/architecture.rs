@@ -58,6 +58,7 @@ const DEVICE: House = House {
         &["keybag"],
         &["backup_set", "manifest"],
         &["conversion"],
+        &["logical"],
         &["transport"],
         &["plist_stream"],
         &["lockdown"],

@@ -152,17 +152,24 @@ pub enum Command {
     #[command(after_help = "Example:\n  devsnap show latest")]
     Show(OneSnapshot),
     /// List what a snapshot holds
-    #[command(after_help = "Example:\n  devsnap ls latest Pictures/2026 -l")]
+    #[command(
+        after_help = "Of a device's backup, DOMAIN:PATH lists what the device calls it, and : its \
+        domains.\n\nExamples:\n  devsnap ls latest Pictures/2026 -l\n  \
+        devsnap ls latest CameraRollDomain:Media/DCIM -l\n  devsnap ls latest :"
+    )]
     Ls(LsArgs),
     /// Search all snapshots for paths
     #[command(
         after_help = "A pattern without a slash is held against names, one with a slash against \
-            whole paths.\n\nExample:\n  devsnap find 'IMG_4177*'"
+            whole paths. Before a colon, a pattern for domains of devices: then it is held \
+            against the\nnames that devices know their files by.\n\nExamples:\n  \
+            devsnap find 'IMG_4177*'\n  devsnap find 'CameraRollDomain:*.HEIC'"
     )]
     Find(FindArgs),
     /// Show what differs between two snapshots
     #[command(after_help = "Marks: + added, - removed, M content changed, T became another kind, \
-        A only attributes changed.\n\nExample:\n  devsnap diff latest~1 latest")]
+        A only attributes changed.\n\nExamples:\n  devsnap diff latest~1 latest\n  \
+        devsnap diff latest~1 latest HomeDomain:Library")]
     Diff(DiffArgs),
     /// Bring a snapshot, or a part of it, back into a folder, or a whole one onto a device
     #[command(
@@ -170,13 +177,26 @@ pub enum Command {
         snapshots.\n\nExamples:\n  devsnap restore latest --target /tmp/back\n  \
         devsnap restore 2026-11-01:/Pictures --target ~/Pictures --overwrite never\n  \
         devsnap restore latest --target /tmp/back --include '*.jpg'\n  \
+        devsnap restore latest --target /tmp/back --include 'HomeDomain:Library/SMS'\n  \
         devsnap restore latest --device \"Anna's iPhone\" --dry-run\n  \
-        devsnap restore \"Anna's iPhone@latest\" --device \"Anna's new iPhone\" --other-device --replace"
+        devsnap restore \"Anna's iPhone@latest\" --device \"Anna's new iPhone\" --other-device --replace\n\n\
+        Files of a device keep their stored names, and a part of a backup is none that a device takes\n\
+        back; `devsnap extract` brings files under their own names."
     )]
     Restore(RestoreArgs),
     /// Write one file of a snapshot to standard output
-    #[command(after_help = "Example:\n  devsnap dump latest notes/todo.txt > todo.txt")]
+    #[command(after_help = "Examples:\n  devsnap dump latest notes/todo.txt > todo.txt\n  \
+        devsnap dump latest HomeDomain:Library/SMS/sms.db > sms.db")]
     Dump(DumpArgs),
+    /// Bring files of a device into a folder, under their own names and with their dates
+    #[command(
+        after_help = "Each file goes to DIR/DOMAIN/PATH. Files of an encrypted backup are decrypted; \
+        they belong to you.\nLinks that lead out of their domain are named and not made.\n\nExamples:\n  \
+        devsnap extract latest CameraRollDomain:Media/DCIM --target ~/photos\n  \
+        devsnap extract latest 'HomeDomain:**/*.sqlite' 'HealthDomain' --target /tmp/databases\n  \
+        devsnap extract latest --app net.whatsapp.WhatsApp --target /tmp/chats"
+    )]
+    Extract(ExtractArgs),
     /// Forget snapshots, by name or all that a policy does not keep
     #[command(after_help = "Each device or folder is judged on its own. A snapshot stays if any \
         rule keeps it; `devsnap prune` frees the space of those that go.\n\nExamples:\n  \
@@ -298,7 +318,7 @@ pub struct LsArgs {
     /// Which snapshot: latest, latest~2, id, tag or date
     #[arg(value_name = "SNAP")]
     pub snapshot: String,
-    /// A folder or file in it [default: everything at the top]
+    /// A folder or file in it, or DOMAIN:PATH on a device [default: everything at the top]
     #[arg(value_name = "PATH")]
     pub path: Option<OsString>,
     /// Show permissions, owner, size and date too
@@ -307,6 +327,9 @@ pub struct LsArgs {
     /// Go down into folders
     #[arg(short = 'R', long)]
     pub recursive: bool,
+    /// For DOMAIN:PATH of an encrypted backup.
+    #[command(flatten)]
+    pub backup_password: BackupPasswordArgs,
 }
 
 /// `find`.
@@ -318,6 +341,9 @@ pub struct FindArgs {
     /// Look only into this snapshot
     #[arg(long, value_name = "SNAP")]
     pub snapshot: Option<String>,
+    /// For DOMAIN:PATH in encrypted backups.
+    #[command(flatten)]
+    pub backup_password: BackupPasswordArgs,
 }
 
 /// `diff`.
@@ -329,6 +355,12 @@ pub struct DiffArgs {
     /// The later snapshot
     #[arg(value_name = "B")]
     pub to: String,
+    /// Only this folder or file, or DOMAIN:PATH on a device
+    #[arg(value_name = "PATH")]
+    pub path: Option<OsString>,
+    /// For DOMAIN:PATH of encrypted backups.
+    #[command(flatten)]
+    pub backup_password: BackupPasswordArgs,
 }
 
 /// `restore`.
@@ -341,7 +373,7 @@ pub struct RestoreArgs {
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(required_unless_present = "device", conflicts_with = "device")]
     pub target: Option<PathBuf>,
-    /// Only what matches, with all below it; may be repeated
+    /// Only what matches, with all below it, also as DOMAIN:GLOB of a device; may be repeated
     #[arg(long, value_name = "GLOB", conflicts_with = "device")]
     pub include: Vec<String>,
     /// What to do with files that are there already
@@ -356,6 +388,32 @@ pub struct RestoreArgs {
     /// How a device is restored onto.
     #[command(flatten)]
     pub phone: RestoreDeviceArgs,
+}
+
+/// `extract`.
+#[derive(Debug, Args)]
+pub struct ExtractArgs {
+    /// Which snapshot: latest, latest~2, id, tag or date
+    #[arg(value_name = "SNAP")]
+    pub snapshot: String,
+    /// What of it: DOMAIN, DOMAIN:PATH or DOMAIN:GLOB, with all below it
+    #[arg(value_name = "SPEC", required_unless_present = "apps")]
+    pub specs: Vec<String>,
+    /// All that belongs to the app of this name, e.g. net.whatsapp.WhatsApp; may be repeated
+    #[arg(long = "app", value_name = "ID")]
+    pub apps: Vec<String>,
+    /// The folder to bring it to; made when missing
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub target: PathBuf,
+    /// What to do with files that are there already
+    #[arg(long, value_name = "WHEN", default_value = "if-changed")]
+    pub overwrite: OverwriteArg,
+    /// Count, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// For an encrypted backup.
+    #[command(flatten)]
+    pub backup_password: BackupPasswordArgs,
 }
 
 /// When a file that is there is written over.
@@ -375,9 +433,12 @@ pub struct DumpArgs {
     /// Which snapshot: latest, latest~2, id, tag or date
     #[arg(value_name = "SNAP")]
     pub snapshot: String,
-    /// The file in it
+    /// The file in it, or DOMAIN:PATH on a device
     #[arg(value_name = "PATH")]
     pub path: OsString,
+    /// For DOMAIN:PATH of an encrypted backup.
+    #[command(flatten)]
+    pub backup_password: BackupPasswordArgs,
 }
 
 /// `check`.

@@ -1,5 +1,6 @@
 //! `devsnap diff`: what changed from one snapshot to another.
-use super::Session;
+use super::logical::{self, Opener, Word};
+use super::{Session, paths};
 use crate::args::DiffArgs;
 use crate::failure::{ExitCode, Failure};
 use crate::report::json;
@@ -8,18 +9,28 @@ use devsnap_engine::error::{Error, ErrorKind};
 use devsnap_engine::node::{Node, decode};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::tree::{Diff, Difference};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<ExitCode, Failure> {
     let repository = session.open_repository()?;
     let found = session.all_snapshots(&repository)?;
     let from = session.select_among(&found, &args.from)?;
     let to = session.select_among(&found, &args.to)?;
+    if let Some(word) = args.path.as_deref().and_then(Word::of) {
+        let opener = Opener::new(session, &repository, &args.backup_password);
+        let counts = logical::diff(session, &opener, from, to, &word)?;
+        session.report.summary(|| counts.for_programs(), || counts.for_people())?;
+        return Ok(ExitCode::Done);
+    }
+    let within = args.path.as_deref().map_or(Ok(TreePath::root()), paths::typed)?;
     let (old_root, new_root) = (from.snapshot.root.as_ref(), to.snapshot.root.as_ref());
     let mut counts = Counts::default();
     for difference in Diff::new(&repository, old_root, new_root) {
         session.interrupt.check()?;
         let (path, change) = read(&difference?)?;
+        if !path.is_within(&within) {
+            continue;
+        }
         counts.add(&change);
         session.report.data(
             || for_programs(&path, &change),
@@ -35,7 +46,7 @@ pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<ExitCode, Fa
 
 /// What happened to a path.
 #[derive(Debug, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     Added(Node),
     Removed(Node),
     /// It is another kind of thing now.
@@ -57,7 +68,7 @@ impl Change {
         if same { Change::Attributes(old, new) } else { Change::Content(old, new) }
     }
 
-    fn mark(&self) -> char {
+    pub(super) fn mark(&self) -> char {
         match self {
             Change::Added(_) => '+',
             Change::Removed(_) => '-',
@@ -104,8 +115,14 @@ fn read(difference: &Difference) -> Result<(TreePath, Change), Failure> {
 }
 
 fn for_programs(path: &TreePath, change: &Change) -> Value {
-    let mut line = json::line("change");
+    let mut line = line_of(change);
     json::put_path(&mut line, "path", &path.to_slashed());
+    line.into()
+}
+
+/// All but where it is.
+pub(super) fn line_of(change: &Change) -> Map<String, Value> {
+    let mut line = json::line("change");
     line.insert("change".to_owned(), change.word().into());
     let (old, new) = change.sides();
     for (side, kind, size) in
@@ -116,11 +133,11 @@ fn for_programs(path: &TreePath, change: &Change) -> Value {
             line.insert(size.to_owned(), node.size_bytes().into());
         }
     }
-    line.into()
+    line
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
+pub(super) struct Counts {
     added: u64,
     removed: u64,
     content: u64,
@@ -131,7 +148,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, change: &Change) {
+    pub(super) fn add(&mut self, change: &Change) {
         *match change {
             Change::Added(_) => &mut self.added,
             Change::Removed(_) => &mut self.removed,

@@ -1,4 +1,5 @@
 //! `devsnap dump`: one file of a snapshot to standard output.
+use super::logical::{self, Opener, Word};
 use super::{Session, paths};
 use crate::args::DumpArgs;
 use crate::failure::{ExitCode, Failure};
@@ -7,6 +8,13 @@ use devsnap_engine::reader::SnapshotReader;
 use std::io::{ErrorKind, Read};
 
 pub(super) fn run(session: &Session<'_>, args: &DumpArgs) -> Result<ExitCode, Failure> {
+    if let Some(word) = Word::of(&args.path) {
+        let repository = session.open_repository()?;
+        let named = session.one(&repository, &args.snapshot)?;
+        let opener = Opener::new(session, &repository, &args.backup_password);
+        logical::dump(&opener, &named, &word, |file| copy(session, file))?;
+        return Ok(ExitCode::Done);
+    }
     let path = paths::typed(&args.path)?;
     let repository = session.open_repository()?;
     let named = session.one(&repository, &args.snapshot)?;

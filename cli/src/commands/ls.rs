@@ -1,4 +1,5 @@
 //! `devsnap ls`: what a snapshot holds.
+use super::logical::{self, Opener, Word};
 use super::{Session, paths};
 use crate::args::LsArgs;
 use crate::failure::{ExitCode, Failure};
@@ -9,6 +10,13 @@ use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
 
 pub(super) fn run(session: &Session<'_>, args: &LsArgs) -> Result<ExitCode, Failure> {
+    if let Some(word) = args.path.as_deref().and_then(Word::of) {
+        let repository = session.open_repository()?;
+        let named = session.one(&repository, &args.snapshot)?;
+        let opener = Opener::new(session, &repository, &args.backup_password);
+        logical::ls(session, &opener, &named, &word, args)?;
+        return Ok(ExitCode::Done);
+    }
     let path = args.path.as_deref().map_or(Ok(TreePath::root()), paths::typed)?;
     let repository = session.open_repository()?;
     let named = session.one(&repository, &args.snapshot)?;
@@ -16,7 +24,7 @@ pub(super) fn run(session: &Session<'_>, args: &LsArgs) -> Result<ExitCode, Fail
     let say = |path: &TreePath, node: &Node| {
         session.report.data(
             || json::node("node", path, node).into(),
-            || if args.long { long(session, path, node) } else { path.to_string() },
+            || if args.long { columns(session, &path.to_string(), node) } else { path.to_string() },
         )
     };
     let entry = view.entry(&path)?;
@@ -40,7 +48,7 @@ pub(super) fn run(session: &Session<'_>, args: &LsArgs) -> Result<ExitCode, Fail
 }
 
 /// E.g. `-rw-r-----   501   501      12345  2026-11-24 20:04:11  a/b -> c`.
-fn long(session: &Session<'_>, path: &TreePath, node: &Node) -> String {
+pub(super) fn columns(session: &Session<'_>, path: &str, node: &Node) -> String {
     let mut line = format!(
         "{} {:>5} {:>5} {:>12}  {}  {path}",
         mode(node),

@@ -14,6 +14,7 @@ mod find;
 mod forget;
 mod init;
 mod key;
+mod logical;
 mod ls;
 mod man;
 mod paths;
@@ -84,6 +85,7 @@ fn run_as_asked(command: &Command, session: &Session<'_>) -> Result<ExitCode, Fa
         Command::Diff(args) => diff::run(session, args),
         Command::Restore(args) => restore::run(session, args),
         Command::Dump(args) => dump::run(session, args),
+        Command::Extract(args) => logical::extract(session, args),
         Command::Forget(args) => forget::run(session, args),
         Command::Check(args) => check::run(session, args),
         Command::Convert(args) => convert::run(session, args),
@@ -109,7 +111,7 @@ fn beyond_a_writer_key(command: &Command) -> Option<&'static str> {
         Command::Devices(_) | Command::Pair(_) | Command::Unpair(_) | Command::Device(_) => None,
         Command::Init | Command::Cache(_) | Command::Completions(_) => None,
         Command::Man(_) | Command::Version => None,
-        Command::Restore(_) => Some("bringing anything back"),
+        Command::Restore(_) | Command::Extract(_) => Some("bringing anything back"),
         Command::Ls(_) | Command::Find(_) | Command::Diff(_) => {
             Some("looking at what snapshots hold")
         }

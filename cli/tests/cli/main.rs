@@ -14,6 +14,7 @@ mod full_disk;
 mod golden;
 mod keys;
 mod kill;
+mod logical;
 mod lying_keybags;
 mod phone_faults;
 mod phone_kill;

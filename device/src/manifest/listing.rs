@@ -186,6 +186,18 @@ impl Rows<'_, '_> {
     /// See [`BadManifest`]; nothing comes after an error.
     #[expect(clippy::should_implement_trait, reason = "reading fails, and ends with that")]
     pub fn next(&mut self) -> Result<Option<Row>, BadManifest> {
+        self.next_where(&|_, _| true)
+    }
+
+    /// The next row whose domain and path are `wanted`; the others are passed over and not counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn next_where(
+        &mut self,
+        wanted: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Option<Row>, BadManifest> {
         loop {
             self.meter.check()?;
             self.meter.answer();
@@ -199,22 +211,23 @@ impl Rows<'_, '_> {
                 for column in 0..5 {
                     len += bytes(row.get_ref(column)?).map_or(0, <[u8]>::len);
                 }
-                Ok((read(row), len as u64))
+                Ok((read(row, wanted), len as u64))
             });
             let (row, len) = match read {
                 Ok(read) => read,
                 // Others may well be whole.
-                Err(error) if is_of_one_row(&error) => (None, 0),
+                Err(error) if is_of_one_row(&error) => (Read::Unusable, 0),
                 Err(error) => return Err(verdict(error)),
             };
             self.values_left = self.values_left.checked_sub(len).ok_or(BadManifest::TooMuch)?;
             // A damaged table may have two rows of one number, which come in no order.
-            match row.filter(|row| self.within.holds(row) && self.comes_next(row)) {
-                Some(row) => {
+            match row {
+                Read::Row(row) if self.within.holds(&row) && self.comes_next(&row) => {
                     self.tally.rows += 1;
                     return Ok(Some(row));
                 }
-                None => self.tally.refused += 1,
+                Read::Row(_) | Read::Unusable => self.tally.refused += 1,
+                Read::Unwanted => {}
             }
         }
     }
@@ -237,20 +250,32 @@ impl Rows<'_, '_> {
     }
 }
 
+/// What a number leads to.
+enum Read {
+    Row(Row),
+    Unwanted,
+    Unusable,
+}
+
+fn read(row: &rusqlite::Row<'_>, wanted: &dyn Fn(&str, &str) -> bool) -> Read {
+    read_wanted(row, wanted).unwrap_or(Read::Unusable)
+}
+
 /// The row, if it is one: a blob where a text should be is read as the text.
-fn read(row: &rusqlite::Row<'_>) -> Option<Row> {
+fn read_wanted(row: &rusqlite::Row<'_>, wanted: &dyn Fn(&str, &str) -> bool) -> Option<Read> {
     let name = |column| {
         let bytes = bytes(row.get_ref(column).ok()?)?;
         let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= NAME_LEN_MAX);
         text.map(str::to_owned)
     };
-    Some(Row {
-        file_id: FileId::parse(bytes(row.get_ref(0).ok()?)?)?,
-        domain: name(1)?,
-        relative_path: name(2)?,
-        kind: RowKind::of(row.get_ref(3).ok()?.as_i64().ok()?),
-        record: bytes(row.get_ref(4).ok()?).map(<[u8]>::to_vec),
-    })
+    let file_id = FileId::parse(bytes(row.get_ref(0).ok()?)?)?;
+    let (domain, relative_path) = (name(1)?, name(2)?);
+    let kind = RowKind::of(row.get_ref(3).ok()?.as_i64().ok()?);
+    if !wanted(&domain, &relative_path) {
+        return Some(Read::Unwanted);
+    }
+    let record = bytes(row.get_ref(4).ok()?).map(<[u8]>::to_vec);
+    Some(Read::Row(Row { file_id, domain, relative_path, kind, record }))
 }
 
 /// Whether the row is cut off, or longer than any can be.

@@ -104,13 +104,13 @@ pub enum RowKind {
 impl RowKind {
     /// # Source
     ///
-    /// 1, 2 and 4 are all that finished manifests have; others are a running session's.
+    /// 1, 2 and 4 are all that finished manifests have; other bits are a running session's.
     fn of(flags: i64) -> RowKind {
-        match flags {
+        match flags & 7 {
             1 => RowKind::File,
             2 => RowKind::Folder,
             4 => RowKind::Symlink,
-            other => RowKind::Other(other),
+            _ => RowKind::Other(flags),
         }
     }
 }

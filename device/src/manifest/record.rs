@@ -32,7 +32,7 @@ pub enum BadRecord {
     /// A property list that is no archive of one object.
     #[error("its record is no archive")]
     NoArchive,
-    /// A field that must be there is not, or holds something else.
+    /// The field holds something else.
     #[error("its record has no usable `{0}`")]
     Field(&'static str),
 }
@@ -46,9 +46,9 @@ pub struct MbFile {
     /// describes the live file and sends a compacted copy.
     pub size: Option<u64>,
     /// Type and permissions, as `stat` has them: `0o100644`.
-    pub mode: u32,
+    pub mode: Option<u32>,
     /// Last modification, in seconds from the Unix epoch.
-    pub mtime: i64,
+    pub mtime: Option<i64>,
     /// When it was made, in seconds from the Unix epoch.
     pub birth: Option<i64>,
     /// Last change of its status, in seconds from the Unix epoch.
@@ -76,29 +76,29 @@ impl MbFile {
     ///
     /// # Errors
     ///
-    /// See [`BadRecord`]. A field may be absent, but `Mode` and `LastModified`; one that is there and
-    /// cannot be read is an error, so that nobody takes an encrypted file for a plain one.
+    /// See [`BadRecord`]. A field may be absent, and one that cannot be read counts as absent, but for
+    /// `EncryptionKey`: nobody is to take an encrypted file for a plain one.
     pub fn decode(bytes: &[u8]) -> Result<MbFile, BadRecord> {
         let archive = read_value(bytes, &LIMITS).map_err(BadRecord::Plist)?;
         let record = Record::of(&archive).ok_or(BadRecord::NoArchive)?;
-        let xattrs = match record.data("ExtendedAttributes")? {
-            Some(bytes) => attributes(&bytes)?,
-            None => BTreeMap::new(),
-        };
         Ok(MbFile {
-            size: record.number("Size")?,
-            mode: record.number("Mode")?.ok_or(BadRecord::Field("Mode"))?,
-            mtime: record.number("LastModified")?.ok_or(BadRecord::Field("LastModified"))?,
-            birth: record.number("Birth")?,
-            status_change: record.number("LastStatusChange")?,
-            user: record.number("UserID")?,
-            group: record.number("GroupID")?,
-            inode: record.number("InodeNumber")?,
-            protection_class: record.number("ProtectionClass")?,
+            size: record.number("Size"),
+            mode: record.number("Mode"),
+            mtime: record.number("LastModified"),
+            birth: record.number("Birth"),
+            status_change: record.number("LastStatusChange"),
+            user: record.number("UserID"),
+            group: record.number("GroupID"),
+            inode: record.number("InodeNumber"),
+            protection_class: record.number("ProtectionClass"),
             encryption_key: record.data("EncryptionKey")?,
-            digest: record.data("Digest")?,
-            target: record.text("Target")?,
-            xattrs,
+            digest: record.data("Digest").unwrap_or_default(),
+            target: record.find("Target").flatten().and_then(Value::as_string).map(str::to_owned),
+            xattrs: record
+                .data("ExtendedAttributes")
+                .ok()
+                .flatten()
+                .map_or_else(BTreeMap::new, |bytes| attributes(&bytes)),
         })
     }
 }
@@ -126,24 +126,10 @@ impl<'a> Record<'a> {
         (!is_null).then_some(value)
     }
 
-    fn number<N: TryFrom<i128>>(&self, key: &'static str) -> Result<Option<N>, BadRecord> {
-        let Some(value) = self.find(key) else { return Ok(None) };
-        let number = match value {
-            Some(Value::Integer(number)) => {
-                number.as_signed().map(i128::from).or_else(|| number.as_unsigned().map(i128::from))
-            }
-            _ => None,
-        };
-        let number = number.and_then(|number| N::try_from(number).ok());
-        number.map(Some).ok_or(BadRecord::Field(key))
-    }
-
-    fn text(&self, key: &'static str) -> Result<Option<String>, BadRecord> {
-        match self.find(key) {
-            None => Ok(None),
-            Some(Some(Value::String(text))) => Ok(Some(text.clone())),
-            Some(_) => Err(BadRecord::Field(key)),
-        }
+    fn number<N: TryFrom<i128>>(&self, key: &str) -> Option<N> {
+        let Value::Integer(number) = self.find(key)?? else { return None };
+        let signed = number.as_signed().map(i128::from);
+        signed.or_else(|| number.as_unsigned().map(i128::from)).and_then(|n| N::try_from(n).ok())
     }
 
     /// Data in place, or an object that holds it under `NS.data`.
@@ -170,11 +156,8 @@ fn follow<'a>(value: &'a Value, objects: &'a [Value]) -> Option<&'a Value> {
     (!matches!(value, Value::Uid(_))).then_some(value)
 }
 
-/// A property list of its own: names to data.
-fn attributes(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, BadRecord> {
-    let bad = || BadRecord::Field("ExtendedAttributes");
-    let Ok(Value::Dictionary(list)) = read_value(bytes, &LIMITS) else { return Err(bad()) };
-    list.into_iter()
-        .map(|(name, value)| value.into_data().map(|data| (name, data)).ok_or_else(bad))
-        .collect()
+/// A property list of its own: names to data. What else is in it is left out.
+fn attributes(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let Ok(Value::Dictionary(list)) = read_value(bytes, &LIMITS) else { return BTreeMap::new() };
+    list.into_iter().filter_map(|(name, value)| Some((name, value.into_data()?))).collect()
 }

@@ -40,7 +40,7 @@ impl Made {
             connection
                 .execute(
                     "INSERT INTO Files VALUES (?, ?, ?, ?, ?)",
-                    params![id, domain, path, flags, path.as_bytes()],
+                    params![id, domain, path, flags, records::simple(("Target", (*path).into()))],
                 )
                 .unwrap();
         }
@@ -135,7 +135,7 @@ fn rows_come_in_the_order_asked_for_whatever_the_mode_of_the_journal() {
     assert_eq!(tally, Tally { rows: 5, refused: 0 });
     assert!(by_name.iter().all(Row::is_named_rightly));
     assert_eq!(by_name[3].kind, RowKind::Symlink);
-    assert_eq!(by_name[3].record.as_deref(), Some(b"Library/a/z".as_slice()));
+    assert_eq!(by_name[3].file().unwrap().target.as_deref(), Some("Library/a/z"));
     assert!(by_id.is_sorted_by_key(|row| row.file_id) && by_id.len() == 5);
     let files = std::fs::read_dir(made.folder.path()).unwrap().count();
     assert_eq!(files, 1, "nothing is put beside it");

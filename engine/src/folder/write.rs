@@ -340,6 +340,18 @@ impl Target for FolderTarget {
         })
     }
 
+    fn shorten_file(&self, file: FileTicket, len: u64) -> Result<()> {
+        let cut = self.descriptor(file).and_then(|open| {
+            let mut pending = self.pending();
+            let unfinished = pending.get(file.0).ok_or(Errno::BADF)?;
+            let rest = unfinished.len.checked_sub(len).ok_or(Errno::INVAL)?;
+            unfinished.unskip(len, rest);
+            unfinished.len = len;
+            Ok(rustix::fs::ftruncate(&*open, len)?)
+        });
+        cut.map_err(|failed| Error::local("shortening a file", failed.0.into()))
+    }
+
     fn finish_file(&self, file: FileTicket, restored: &Restored<'_>) -> Result<Vec<String>> {
         self.finish(file, restored).map_err(|failed| failed.while_at("finishing", restored.path))
     }

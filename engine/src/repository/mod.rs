@@ -51,6 +51,7 @@ pub use keyring::{KeyEntry, KeyKind, Keyring};
 pub use level::Level;
 pub(crate) use level::SEGMENT_BLOBS;
 pub use notes::{Note, Notes};
+pub use scratch::Scratch;
 pub use session::{OpenSession, Session, SessionMarks, now_secs};
 pub use snapshots::Snapshots;
 pub use staging::{NeededPack, StagePolicy, Staged};

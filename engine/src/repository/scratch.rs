@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 const LOCK: &str = "lock";
 
 /// A private folder on this computer's disk; gone when this is dropped.
-pub(crate) struct Scratch {
+pub struct Scratch {
     folder: PathBuf,
     lock: Option<Locked>,
 }
 
 impl Scratch {
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.folder
     }
 }
@@ -46,7 +46,7 @@ impl Repository {
     /// # Errors
     ///
     /// This computer's disk.
-    pub(crate) fn scratch(&self) -> Result<Scratch> {
+    pub fn scratch(&self) -> Result<Scratch> {
         let under = folder_of(self.cache_folder());
         let name = hex(&random_array::<16>()?);
         make(&under, &name).map_err(|e| Error::local("making a folder for temporary files", e))

@@ -2,6 +2,8 @@
 mod to_device;
 mod to_folder;
 
+pub(super) use to_folder::{Place, overwrite_of, spare_own_folders};
+
 use super::Session;
 use crate::args::RestoreArgs;
 use crate::failure::{ExitCode, Failure};

@@ -1,5 +1,6 @@
 //! `devsnap restore --target`: a snapshot, or a part of it, back into a folder.
 use crate::args::{OverwriteArg, RestoreArgs};
+use crate::commands::logical::{self, Opener, Pattern};
 use crate::commands::{Session, paths};
 use crate::failure::{ExitCode, Failure};
 use crate::patterns;
@@ -7,9 +8,10 @@ use crate::report::text::size;
 use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
-use devsnap_engine::repository::Snapshots;
+use devsnap_engine::repository::{Repository, Snapshots};
 use devsnap_engine::restore::{Overwrite, RestoreOptions, RestoreReport, restore};
-use devsnap_engine::snapshot::Named;
+use devsnap_engine::snapshot::{Named, Origin};
+use globset::GlobSet;
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
@@ -20,7 +22,8 @@ pub(super) fn run(
     folder: &Path,
 ) -> Result<ExitCode, Failure> {
     let (first, second) = paths::snapshot_and_path(&args.what)?;
-    let mut options = options(args)?;
+    let patterns = Include::of(&args.include)?;
+    let mut options = options(args);
     let repository = session.open_repository()?;
     let (named, subtree) = meant(session, &session.all_snapshots(&repository)?, first, second)?;
     options.subtree = subtree;
@@ -29,7 +32,10 @@ pub(super) fn run(
         return Err(paths::not_there(&options.subtree, &named.id.short()));
     }
 
-    spare_own_folders(session, args, folder)?;
+    if !args.include.is_empty() {
+        options.include = Some(patterns.of_snapshot(session, &repository, &named, args)?);
+    }
+    spare_own_folders(session, folder, args.delete)?;
     let place = Place::open(folder, args.dry_run)?;
     let watch = session.report.watch();
     let done =
@@ -82,16 +88,16 @@ fn meant(
 
 /// A restore must not write into the repository it reads from, and `--delete` would take it away
 /// with all else that the snapshot does not have.
-fn spare_own_folders(
+pub(in crate::commands) fn spare_own_folders(
     session: &Session<'_>,
-    args: &RestoreArgs,
     folder: &Path,
+    deletes: bool,
 ) -> Result<(), Failure> {
     let Ok(target) = folder.canonicalize() else { return Ok(()) };
     for (what, own) in session.own_folders()? {
         let refused = if target.starts_with(&own.path) {
             format!("the target lies in {what}")
-        } else if args.delete && own.path.starts_with(&target) {
+        } else if deletes && own.path.starts_with(&target) {
             format!("{what} lies in the target, and --delete would remove it")
         } else {
             continue;
@@ -109,34 +115,75 @@ fn has_touched_nothing(done: &RestoreReport) -> bool {
 }
 
 /// All but which part.
-fn options(args: &RestoreArgs) -> Result<RestoreOptions, Failure> {
-    let include = match args.include.as_slice() {
-        [] => None,
-        patterns => Some(patterns::compile(patterns)?),
-    };
-    let overwrite = match args.overwrite {
+fn options(args: &RestoreArgs) -> RestoreOptions {
+    RestoreOptions {
+        subtree: TreePath::root(),
+        include: None,
+        overwrite: overwrite_of(args.overwrite),
+        delete: args.delete,
+        dry_run: args.dry_run,
+    }
+}
+
+/// When a file that is there is written over.
+pub(in crate::commands) fn overwrite_of(arg: OverwriteArg) -> Overwrite {
+    match arg {
         OverwriteArg::Never => Overwrite::Never,
         OverwriteArg::IfChanged => Overwrite::IfChanged,
         OverwriteArg::Always => Overwrite::Always,
-    };
-    Ok(RestoreOptions {
-        subtree: TreePath::root(),
-        include,
-        overwrite,
-        delete: args.delete,
-        dry_run: args.dry_run,
-    })
+    }
+}
+
+/// What `--include` asks for, by stored names or by the device's own.
+struct Include {
+    stored: Vec<String>,
+    logical: Vec<Pattern>,
+}
+
+impl Include {
+    fn of(typed: &[String]) -> Result<Include, Failure> {
+        let mut include = Include { stored: Vec::new(), logical: Vec::new() };
+        for typed in typed {
+            match Pattern::of(typed)? {
+                Some(pattern) => include.logical.push(pattern),
+                None => include.stored.push(typed.clone()),
+            }
+        }
+        patterns::compile(&include.stored)?;
+        Ok(include)
+    }
+
+    /// As stored names, which only the snapshot's manifest knows.
+    ///
+    /// A folder that was kept has no other names: there a pattern with a colon in it is one of stored ones.
+    fn of_snapshot(
+        self,
+        session: &Session<'_>,
+        repository: &Repository,
+        named: &Named,
+        args: &RestoreArgs,
+    ) -> Result<GlobSet, Failure> {
+        if matches!(named.snapshot.origin, Origin::Folder { .. }) {
+            return patterns::compile(&args.include);
+        }
+        let mut stored = self.stored;
+        if !self.logical.is_empty() {
+            let opener = Opener::new(session, repository, &args.phone.backup_password);
+            stored.extend(logical::stored_names(&opener, named, &self.logical)?);
+        }
+        patterns::compile(&stored)
+    }
 }
 
 /// The folder that is restored to.
-struct Place {
-    target: FolderTarget,
+pub(in crate::commands) struct Place {
+    pub(in crate::commands) target: FolderTarget,
     /// Stands in for a folder that a dry run must not make.
     _empty: Option<TempDir>,
 }
 
 impl Place {
-    fn open(folder: &Path, dry_run: bool) -> Result<Place, Failure> {
+    pub(in crate::commands) fn open(folder: &Path, dry_run: bool) -> Result<Place, Failure> {
         // A link that leads nowhere is there and is no folder either.
         if folder.symlink_metadata().is_ok() && !folder.is_dir() {
             let what = format!("the target {} is not a folder", folder.display());

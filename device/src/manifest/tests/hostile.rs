@@ -107,7 +107,8 @@ fn rows_that_are_none_are_counted_and_cost_no_other_row() {
            ('{0}3', 'HomeDomain', CAST(x'ff' AS TEXT), 1, NULL),
            ('{0}4', 'HomeDomain', 'no flags', 'many', NULL),
            ('{0}5', 'HomeDomain', replace(hex(zeroblob(4000)), '0', 'a'), 1, NULL),
-           (CAST('{0}6' AS BLOB), 'HomeDomain', 'an id as a blob', 9, NULL),
+           (CAST('{0}6' AS BLOB), 'HomeDomain', 'an id as a blob', 8, NULL),
+           ('{0}8', 'HomeDomain', 'one of a session that runs', 129, NULL),
            ('{0}7', 'HomeDomain', 'a record that is a number', 2, 7);",
         "3".repeat(39)
     ));
@@ -116,12 +117,13 @@ fn rows_that_are_none_are_counted_and_cost_no_other_row() {
         let (mut rows, tally) = made.read(order, &Within::everything()).unwrap();
         rows.sort_by(|a, b| a.relative_path.cmp(&b.relative_path));
 
-        assert_eq!(tally, Tally { rows: 3, refused: 8 });
+        assert_eq!(tally, Tally { rows: 4, refused: 8 });
         let paths: Vec<_> = rows.iter().map(|row| (row.relative_path.as_str(), row.kind)).collect();
         let expected = [
             ("a record that is a number", RowKind::Folder),
-            ("an id as a blob", RowKind::Other(9)),
+            ("an id as a blob", RowKind::Other(8)),
             ("good", RowKind::File),
+            ("one of a session that runs", RowKind::File),
         ];
         assert_eq!(paths, expected);
     }

@@ -344,3 +344,23 @@ fn an_ordinary_user_gets_files_of_others_as_their_own_and_one_remark() {
     let mode = fs::metadata(root.path().join("a")).unwrap().mode();
     assert_eq!(mode & 0o7777, 0o755, "a stranger's set-uid program does not become ours");
 }
+
+#[test]
+fn a_file_that_was_begun_too_long_is_cut_also_where_zeros_were_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    let target = open(root.path());
+    for (at, bytes, len) in [("data", [7; 64], 50), ("zeros", [0; 64], 50), ("none", [0; 64], 0)] {
+        let path = path(at);
+        let ticket = target.begin_file(&path, 64).unwrap();
+        target.write_piece(ticket, 0, &bytes).unwrap();
+
+        assert!(target.shorten_file(ticket, 65).is_err());
+        target.shorten_file(ticket, len).unwrap();
+
+        let node = node(NodeKind::File);
+        let restored = Restored { path: &path, node: &node, xattrs: &[], holes: &[] };
+        assert_eq!(target.finish_file(ticket, &restored).unwrap(), Vec::<String>::new());
+        let len = usize::try_from(len).unwrap();
+        assert_eq!(fs::read(root.path().join(at)).unwrap(), bytes[..len]);
+    }
+}

@@ -109,6 +109,9 @@ impl Target for Spy<'_> {
         self.seen.lock().unwrap().push(bytes.to_vec());
         self.inner.replace_piece(file, offset, bytes)
     }
+    fn shorten_file(&self, file: FileTicket, len: u64) -> Result<()> {
+        self.inner.shorten_file(file, len)
+    }
     fn finish_file(&self, file: FileTicket, restored: &Restored<'_>) -> Result<Vec<String>> {
         self.inner.finish_file(file, restored)
     }

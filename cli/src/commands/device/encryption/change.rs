@@ -58,7 +58,7 @@ fn run(
     args: &EncryptionDeviceArgs,
     change: &PasswordChange,
 ) -> Result<ExitCode, Failure> {
-    recorded(session, &args.recording, |host| {
+    recorded(session, args.recording.record.as_deref(), |host| {
         let named = args.choice.device.as_deref();
         let attached = find_one(session, host, named, args.wait)?;
         let done = at_device(session, args, host, &attached, change)?;

@@ -15,12 +15,15 @@ use crate::services::diagnostics;
 use crate::session::connections::Open;
 use crate::session::signals::{SessionWait, Signals};
 use crate::session::{DETACHED_WAIT, Meeting, require_itself};
-use crate::transport::{Transport, Wait};
+use crate::transport::{AtMost, Transport, Wait};
 use crate::udid::Udid;
 use crate::watch::{DeviceWatch, Stage};
 
 /// What lockdown knows of backups.
 const DOMAIN: &str = "com.apple.mobile.backup";
+
+/// How long a question may take that is only for showing what the device waits for.
+const ASIDE: AtMost = AtMost(Duration::from_secs(5));
 
 /// How often a device is asked whether it has noticed its own change.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -178,7 +181,7 @@ impl BackupEncryption {
         // Whether its sheet is up the device may not tell. That it has a passcode it does.
         let has_passcode = self
             .device
-            .start_service(diagnostics::SERVICE, wait)
+            .start_service(diagnostics::SERVICE, &mut { ASIDE })
             .and_then(diagnostics::has_passcode);
         if let Ok(Some(true)) = has_passcode {
             self.watch.stage(Stage::WaitingForPasscode);

@@ -8,7 +8,7 @@ mod patient;
 
 use std::io::{self, Read};
 
-use devsnap_engine::error::Error as EngineError;
+use devsnap_engine::error::{Error as EngineError, ErrorKind};
 use devsnap_engine::node::{Content, NodeKind};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::Progress;
@@ -199,9 +199,14 @@ impl<'r> ServedDir<'r> {
     }
 
     fn reading_failed(&mut self, path: &str, error: io::Error) {
-        if error.get_ref().is_some_and(|inner| inner.is::<Stopped>()) {
-            return;
-        }
+        // Whatever stopped it may be over when it is asked again: a passcode sheet goes away.
+        let error = match error.downcast::<Stopped>() {
+            Ok(Stopped(stopped)) => {
+                self.failure.get_or_insert(stopped);
+                return;
+            }
+            Err(error) => error,
+        };
         self.failure.get_or_insert_with(|| {
             let sentence = format!("{} could not be read", path.escape_debug());
             let failure = DeviceError::new(DeviceErrorKind::StorageFailed, sentence);
@@ -224,8 +229,13 @@ impl<'r> ServedDir<'r> {
             let mut lines = Dictionary::new();
             for entry in self.reader.list(&folder.tree_path()) {
                 let (path, node) = entry?;
+                // Complete or not at all: no device has made a name that is no text.
                 let name = path.name().and_then(|name| std::str::from_utf8(name).ok());
-                if let (Some(name), Some(is)) = (name, lain(&node)) {
+                let name = name.ok_or_else(|| {
+                    let doing = format!("listing {}", folder.tree_path());
+                    EngineError::new(ErrorKind::Invalid, doing).because("a name in it is no text")
+                })?;
+                if let Some(is) = lain(&node) {
                     lines.insert(name.to_owned(), Value::Dictionary(described(is)));
                 }
             }

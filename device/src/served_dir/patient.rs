@@ -34,7 +34,7 @@ pub struct Patience<'r> {
 /// The session is to stop; why, it is asked again.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Stopped(DeviceError);
+pub(super) struct Stopped(pub(super) DeviceError);
 
 /// One failure that is borne: since when, and how long the next pause is.
 struct Bearing {

@@ -37,6 +37,10 @@ impl VirtualBackupDir<'_> {
         let mut failed = Dictionary::new();
         for text in paths {
             let path = self.parse(text);
+            if text.is_empty() {
+                // A path of no length would be the end of the stream. The session is over anyway.
+                continue;
+            }
             let sent = self.send(text, path.as_ref(), wire)?;
             if let Err(error) = sent {
                 let code = StatusCode::of(&error);

@@ -20,7 +20,10 @@ use devsnap_device::{
 use devsnap_engine::backup::{BackupReport, create_snapshot};
 use devsnap_engine::error::Error;
 use devsnap_engine::id::SnapshotId;
+use devsnap_engine::node::Encoding;
+use devsnap_engine::path::TreePath;
 use devsnap_engine::progress::Progress;
+use devsnap_engine::reader::SnapshotReader;
 use devsnap_engine::repository::Repository;
 use devsnap_engine::snapshot::{Named, Origin};
 use jiff::Timestamp;
@@ -198,11 +201,11 @@ impl Runs<'_> {
         let is_encrypted =
             matches!(&named.snapshot.origin, Origin::Device(device) if device.encrypted);
         let Some(password) = self.password.as_ref().filter(|_| is_encrypted) else {
-            if is_encrypted {
-                report.note(
-                    "nobody has proven that the backup password is known: `devsnap encryption \
-                     verify` does. With --backup-password-file what changes on the device is \
-                     stored compressed and once",
+            if is_encrypted && !self.is_proven(named)? {
+                report.warn(
+                    "the device encrypts its backups, and nobody has verified that its password is \
+                     known: `devsnap encryption verify` does that, and so does a snapshot with \
+                     --backup-password-file, which stores less",
                 );
             }
             return Ok(());
@@ -231,6 +234,21 @@ impl Runs<'_> {
             converts_media: self.args.phone.convert_media,
         };
         convert_made(self.session, self.repository, &mut made.report, &conversion)
+    }
+
+    /// Whether the password was known when an earlier snapshot of the device was made, by a look at
+    /// some of its files: they stay as they were stored until the device sends them again.
+    fn is_proven(&self, named: &Named) -> Result<bool, Failure> {
+        const LOOKED_AT: usize = 2000;
+        if self.repository.is_write_only() {
+            return Ok(false);
+        }
+        for entry in self.repository.view(&named.snapshot).walk(&TreePath::root()).take(LOOKED_AT) {
+            if entry?.1.encoding != Encoding::AsStored {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Tries until it is made, or there is no use in trying.

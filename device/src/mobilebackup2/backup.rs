@@ -16,6 +16,10 @@ const PURGE_MARGIN: u64 = 2 << 30;
 /// left: it ends by itself within a few when it hears that writing fails.
 const AFTER_FAILURE_MAX: u32 = 64;
 
+/// How many things a device may ask that bring no file. One with 1.3 million files asks some thirty
+/// thousand: it lists 256 folders, and moves and removes by the hundred.
+const ASKED_MAX: u32 = 1 << 19;
+
 /// What a backup is asked with.
 #[derive(Debug, Clone)]
 pub struct BackupRequest {
@@ -102,11 +106,16 @@ pub fn run(
         },
     };
     watch.stage(Stage::Preparing);
-    let mut after_failure = 0;
+    let (mut after_failure, mut asked) = (0, 0);
     while after_failure < AFTER_FAILURE_MAX {
         let Some(message) = link.receive(wait)? else {
             return Ok(talk.ended(LastWord::Closed));
         };
+        asked += u32::from(!matches!(message, Message::UploadFiles { .. }));
+        if asked > ASKED_MAX {
+            dir.refuse("the device asks without end and sends nothing".to_owned());
+            break;
+        }
         if let Some(percent) = message.progress() {
             watch.percent(percent);
         }

@@ -217,6 +217,8 @@ impl DeviceSource {
             scratch: run.scratch,
             progress: run.progress,
             now: self.options.now,
+            // A device sends nothing when it finds too little room, and some files twice.
+            receive_max_bytes: self.options.free_bytes.saturating_mul(2),
             conversion,
             interrupt: run.interrupt,
         });

@@ -85,6 +85,8 @@ impl Arriving {
 impl Receiver for Incoming<'_, '_> {
     fn begin(&mut self, device_path: &[u8], host_path: &[u8]) {
         if self.dir.has_failed() {
+            // Names without end count too.
+            self.dir.fallen_bytes += host_path.len() as u64;
             return;
         }
         match BackupPath::parse_bytes(host_path, &self.dir.udid) {
@@ -101,12 +103,19 @@ impl Receiver for Incoming<'_, '_> {
     }
 
     fn data(&mut self, bytes: &[u8]) {
-        let Some(file) = &mut self.file else { return };
+        let Some(file) = &mut self.file else {
+            self.dir.fallen_bytes += bytes.len() as u64;
+            return;
+        };
         self.dir.bytes += bytes.len() as u64;
         if let Err(error) = file.take(bytes, self.dir) {
             self.file = None;
             self.dir.storing_failed(error);
         }
+    }
+
+    fn has_enough(&self) -> bool {
+        self.dir.bytes.max(self.dir.fallen_bytes) > self.dir.receive_max_bytes
     }
 
     fn end(&mut self, end: FileEnd) {

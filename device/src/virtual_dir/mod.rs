@@ -57,6 +57,8 @@ pub struct DirOptions<'r> {
     pub progress: &'r dyn Progress,
     /// The session's date: what comes is dated so.
     pub now: Time,
+    /// How many bytes the device may send, those of files that it sends again included.
+    pub receive_max_bytes: u64,
     /// How files of an encrypted set become plaintext, if they do.
     pub conversion: Option<Conversion>,
     /// Raised when somebody asks to stop.
@@ -72,6 +74,7 @@ pub struct VirtualBackupDir<'r> {
     scratch: &'r Path,
     progress: &'r dyn Progress,
     now: Time,
+    receive_max_bytes: u64,
     interrupt: &'r Interrupt,
     /// Files that wait to become plaintext.
     spooling: Option<Spooling>,
@@ -82,6 +85,8 @@ pub struct VirtualBackupDir<'r> {
     refused: bool,
     files: u64,
     bytes: u64,
+    /// What was read of streams after something had failed, and let fall.
+    fallen_bytes: u64,
     files_failed: u64,
 }
 
@@ -89,6 +94,7 @@ impl<'r> VirtualBackupDir<'r> {
     /// The folder at the beginning of a session.
     pub fn new(options: DirOptions<'r>) -> Self {
         let DirOptions { udid, previous, is_shown, contents, scratch, progress, now, .. } = options;
+        let receive_max_bytes = options.receive_max_bytes;
         let (interrupt, spooling) = (options.interrupt, options.conversion.map(Spooling::new));
         let parent = previous.map(|previous| previous as &dyn Below);
         let (previous, names) = match previous {
@@ -103,6 +109,7 @@ impl<'r> VirtualBackupDir<'r> {
             scratch,
             progress,
             now,
+            receive_max_bytes,
             interrupt,
             spooling,
             local: HashMap::new(),
@@ -110,6 +117,7 @@ impl<'r> VirtualBackupDir<'r> {
             refused: false,
             files: 0,
             bytes: 0,
+            fallen_bytes: 0,
             files_failed: 0,
         }
     }

@@ -6,6 +6,7 @@ mod converted;
 mod cuts;
 mod days;
 mod faults;
+mod lies;
 mod links;
 mod matrix;
 mod password;

@@ -49,10 +49,10 @@ pub(crate) fn small(seed: u64, faults: Faults, by: (bool, bool)) -> Table {
 }
 
 /// Stops what takes longer than [`BOUND`].
-struct Watchdog(Option<Sender<()>>);
+pub(crate) struct Watchdog(Option<Sender<()>>);
 
 impl Watchdog {
-    fn over(interrupt: &Interrupt) -> Watchdog {
+    pub(crate) fn over(interrupt: &Interrupt) -> Watchdog {
         let (over, is_over) = channel();
         let interrupt = interrupt.clone();
         std::thread::spawn(move || {

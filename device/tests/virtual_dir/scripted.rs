@@ -87,6 +87,7 @@ impl Source for Playing<'_> {
     fn run(&mut self, run: &SourceRun<'_>) -> Result<Delivery, SourceError> {
         let mut dir = VirtualBackupDir::new(DirOptions {
             conversion: None,
+            receive_max_bytes: u64::MAX,
             interrupt: run.interrupt,
             udid: Udid::parse(UDID).unwrap(),
             previous: None,

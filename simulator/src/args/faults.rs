@@ -1,7 +1,8 @@
 //! What is to go wrong with a phone, as flags.
 use clap::Args;
 use devsnap_simulator::phone::{
-    Cut, CutAt, Faults, LockdownRefusal, LockdownValue, Passcode, Silence, Stage, SyncLock, Trust,
+    Cut, CutAt, Faults, Lie, LockdownRefusal, LockdownValue, OddRestore, Passcode, Silence, Stage,
+    SyncLock, Trust,
 };
 use std::time::Duration;
 
@@ -44,6 +45,13 @@ pub(super) struct FaultArguments {
     /// Backup, restore and change of password end in this MBErrorDomain code.
     #[arg(long, value_name = "CODE")]
     refuse_backup: Option<u32>,
+    /// Lies to the host of a backup, e.g. uploads-outside or sends-a-file-without-end; a wrong name
+    /// lists all.
+    #[arg(long, value_name = "LIE", value_parser = |text: &str| named(text, &Lie::ALL))]
+    lie: Option<Lie>,
+    /// Asks the host of a restore what no phone asks, e.g. asks-outside; a wrong name lists all.
+    #[arg(long, value_name = "QUESTION", value_parser = |text: &str| named(text, &OddRestore::ALL))]
+    odd_restore: Option<OddRestore>,
     /// A management profile wants backups encrypted: encryption cannot be switched off.
     #[arg(long)]
     requires_encryption: bool,
@@ -64,7 +72,8 @@ impl FaultArguments {
             trust: self.trust,
             lockdown_refusals: self.refuse_request.clone(),
             lockdown_values: self.lockdown_values(),
-            odd_restore: None,
+            odd_restore: self.odd_restore,
+            lie: self.lie,
             sync_lock: self.sync_lock,
             cut: self.cut.clone(),
             silence: self.silence.clone(),
@@ -84,6 +93,22 @@ impl FaultArguments {
         let told = find_my.into_iter().chain(free);
         told.map(|(place, value)| LockdownValue::of(place, Some(value))).collect()
     }
+}
+
+/// The one of `all` that is called `text`, in small letters with hyphens.
+fn named<T: Copy + std::fmt::Debug>(text: &str, all: &[T]) -> Result<T, String> {
+    let name = |one: &T| {
+        let mut name = String::new();
+        for letter in format!("{one:?}").chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.extend(letter.to_lowercase());
+        }
+        name
+    };
+    let names = || all.iter().map(name).collect::<Vec<_>>().join(", ");
+    all.iter().find(|one| name(one) == text).copied().ok_or_else(|| format!("one of {}", names()))
 }
 
 /// What stands behind `name` and a colon, as a number.

@@ -21,6 +21,8 @@ pub struct Faults {
     pub lockdown_values: Vec<LockdownValue>,
     /// What the phone asks of a host in a restore that no phone asks.
     pub odd_restore: Option<OddRestore>,
+    /// What the phone says to a host in a backup that no phone says.
+    pub lie: Option<Lie>,
     /// What becomes of the first lock of `/com.apple.itunes.lock_sync`.
     pub sync_lock: SyncLock,
     /// A connection that breaks off.
@@ -110,6 +112,66 @@ impl Faults {
         let mut values = self.lockdown_values.iter();
         values.find(|v| v.domain == domain && v.key == key)?.value.as_ref()
     }
+}
+
+/// What a phone says in a backup, before the first file, that no phone says. Whatever it is answered, it
+/// goes on, and is content, while there is a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// A file for a place outside of all backups.
+    UploadsOutside,
+    /// The same, from the root.
+    UploadsAbsolute,
+    /// A file whose name is no file's id.
+    UploadsUnderNoId,
+    /// A folder outside.
+    MakesFoldersOutside,
+    /// A file moved to the outside.
+    MovesOutside,
+    /// All of it removed.
+    RemovesOutside,
+    /// What lies above listed.
+    ListsOutside,
+    /// Folder after folder.
+    MakesFoldersWithoutEnd,
+    /// A greeting after the other.
+    PingsWithoutEnd,
+    /// A file that never ends.
+    SendsAFileWithoutEnd,
+    /// A block that is said to have 4 GiB.
+    SaysABlockIsHuge,
+    /// A name that is said to have 4 GiB.
+    SaysANameIsHuge,
+    /// A message that is said to have 4 GiB.
+    SaysAMessageIsHuge,
+    /// A message of 400 bytes that is more values than there is memory.
+    SendsABomb,
+    /// A message that holds itself.
+    SendsACycle,
+    /// A message of a million arrays, each in the one before.
+    SendsADepth,
+}
+
+impl Lie {
+    /// All of them.
+    pub const ALL: [Lie; 16] = [
+        Lie::UploadsOutside,
+        Lie::UploadsAbsolute,
+        Lie::UploadsUnderNoId,
+        Lie::MakesFoldersOutside,
+        Lie::MovesOutside,
+        Lie::RemovesOutside,
+        Lie::ListsOutside,
+        Lie::MakesFoldersWithoutEnd,
+        Lie::PingsWithoutEnd,
+        Lie::SendsAFileWithoutEnd,
+        Lie::SaysABlockIsHuge,
+        Lie::SaysANameIsHuge,
+        Lie::SaysAMessageIsHuge,
+        Lie::SendsABomb,
+        Lie::SendsACycle,
+        Lie::SendsADepth,
+    ];
 }
 
 /// What a phone asks of a host in a restore, before the files, that no phone asks. Whatever it is

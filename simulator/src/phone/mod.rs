@@ -11,7 +11,7 @@ use crate::transcript::{Call, Transcript};
 pub use apps::App;
 pub use battery::Battery;
 pub use faults::{
-    Cut, CutAt, Faults, LockdownRefusal, LockdownValue, OddRestore, Passcode, Silence, Stage,
+    Cut, CutAt, Faults, Lie, LockdownRefusal, LockdownValue, OddRestore, Passcode, Silence, Stage,
     SyncLock, Trust,
 };
 pub use locks::{Locks, SYNC_LOCK_FILE};

@@ -6,8 +6,8 @@ use crate::rivals::Backup;
 /// What every rival took: the first backup, and the mean of those after it.
 pub(crate) fn text(rows: &[(&'static str, Vec<Backup>)]) -> String {
     let mut text = String::from(
-        "| | first | CPU | memory | written | a day later | CPU | memory | written | kept at last | \
-         disk at most |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| | first | CPU | memory | written | kept | a day later | CPU | memory | written | kept at \
+         last | disk at most |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (name, backups) in rows {
         let Some((first, later)) = backups.split_first() else { continue };
@@ -20,11 +20,12 @@ pub(crate) fn text(rows: &[(&'static str, Vec<Backup>)]) -> String {
         let kept = backups.last().map_or(0, |backup| backup.kept_bytes);
         let _ = writeln!(
             text,
-            "| {name} | {:.1} s | {:.1} s | {} | {} | {:.1} s | {:.1} s | {} | {} | {} | {} |",
+            "| {name} | {:.1} s | {:.1} s | {} | {} | {} | {:.1} s | {:.1} s | {} | {} | {} | {} |",
             first.usage.wall_s,
             first.usage.cpu_s,
             mib(first.usage.peak_rss_bytes),
             mib(first.usage.written_bytes),
+            mib(first.kept_bytes),
             mean(|backup| backup.usage.wall_s),
             mean(|backup| backup.usage.cpu_s),
             mib(most(|backup| backup.usage.peak_rss_bytes)),

@@ -95,6 +95,10 @@ pub trait Receiver {
     fn data(&mut self, bytes: &[u8]);
     /// It ends.
     fn end(&mut self, end: FileEnd);
+    /// Whether so much has come that the stream need not be heard out: no device sends that.
+    fn has_enough(&self) -> bool {
+        false
+    }
 }
 
 /// Reads the file stream after `DLMessageUploadFiles` to its end.
@@ -108,6 +112,9 @@ pub fn receive(wire: &mut dyn Wire, to: &mut dyn Receiver) -> Result<()> {
     while let Some(device_path) = read_path(wire)? {
         let host_path = read_path(wire)?.ok_or_else(|| bad("a file without a path"))?;
         to.begin(&device_path, &host_path);
+        if to.has_enough() {
+            return Err(bad("more than it was told there is room for"));
+        }
         let end = receive_blocks(wire, &mut buffer, to)?;
         to.end(end);
     }
@@ -161,6 +168,9 @@ fn receive_blocks(
                 }
             }
             left -= u32::try_from(part).expect("because it is no more than what is left");
+        }
+        if to.has_enough() {
+            return Err(bad("more than it was told there is room for"));
         }
         if code[0] != code::DATA {
             return Ok(FileEnd::Failed(String::from_utf8_lossy(&reason).into_owned()));

@@ -7,6 +7,7 @@
 //! ```
 mod blocks;
 mod earlier;
+mod lies;
 mod manifest;
 mod plan;
 mod records;
@@ -91,6 +92,7 @@ impl Backup<'_, '_, '_> {
         self.session.stage(Stage::Uploading)?;
         self.make_folders()?;
         self.tell(SnapshotState::Uploading, earlier.full_because.is_some())?;
+        lies::tell(self.session)?;
         let keys = manifest::Keys::of(&earlier, &self)?;
         let sent = upload::send(&mut self, &mut plan, &keys)?;
         let held = manifest::held(&self, &earlier, &sent)?;

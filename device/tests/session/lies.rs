@@ -1,0 +1,31 @@
+//! A phone that lies: whatever it says, the session is soon refused, and nothing is kept.
+use crate::play::{Watchdog, small, well_again};
+use devsnap_device::DeviceErrorKind as Kind;
+use devsnap_simulator::phone::{Faults, Lie};
+
+#[test]
+fn every_lie_ends_in_a_refusal_and_keeps_nothing() {
+    for lie in Lie::ALL {
+        let mut table = small(300, Faults { lie: Some(lie), ..Faults::default() }, (true, false));
+        // So much that the phone begins, and little enough to be sent in no time.
+        table.free_bytes = 140 << 20;
+        let watchdog = Watchdog::over(&table.interrupt);
+        let error = table.back_up().expect_err(&format!("{lie:?}"));
+        drop(watchdog);
+        assert_eq!(error.kind(), Kind::Protocol, "{lie:?}: {error}");
+        well_again(&table, None, &format!("{lie:?}"));
+    }
+}
+
+#[test]
+fn a_phone_that_says_it_is_done_and_has_sent_nothing_has_made_no_backup() {
+    // Between the lists and the end nothing came: the matrix has the other places.
+    for lie in [Lie::UploadsUnderNoId, Lie::RemovesOutside] {
+        let table = small(301, Faults::default(), (true, false));
+        let first = well_again(&table, None, "before");
+        table.phone().set_faults(Faults { lie: Some(lie), ..Faults::default() });
+        table.back_up().expect_err(&format!("{lie:?}"));
+        let next = well_again(&table, Some(&first.named), &format!("{lie:?}"));
+        assert!(!next.outcome.full, "the last good snapshot is shown: {lie:?}");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! A snapshot is never rewritten: what comes of it is another snapshot of the same device and date,
 //! whose files read the same to the last byte.
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 
 use devsnap_engine::error::Error;
@@ -16,14 +16,15 @@ use devsnap_engine::source::{
 };
 use zeroize::Zeroizing;
 
-use crate::conversion::{Locked, NoManifest, Stored, Unlocked, each, is_media, store_plain};
+use crate::backup_set::path_in_set;
+use crate::conversion::{
+    Locked, NoManifest, Stored, Unlocked, each, is_media, open_manifest, store_plain,
+};
 use crate::error::{DeviceError, DeviceErrorKind};
 use crate::keybag::FileKey;
-use crate::manifest::BadManifest;
+use crate::manifest::{BadManifest, FileId};
+use crate::plist_guard::{PlistLimits, read_bytes};
 use crate::udid::Udid;
-
-/// The longest `Manifest.plist` read, in bytes.
-const MANIFEST_PLIST_LEN_MAX: u64 = 64 << 20;
 
 /// Files that are looked at together.
 const BATCH: usize = 256;
@@ -81,28 +82,28 @@ impl StoredSet {
     fn convert(&mut self, run: &SourceRun<'_>) -> Result<TreeEdits, NotConverted> {
         run.progress.phase(Phase::Reading);
         let set = run.parent.ok_or(NotConverted::NoParent)?;
-        let mut list = Vec::new();
-        set.open(&self.named("Manifest.plist"))?
-            .take(MANIFEST_PLIST_LEN_MAX)
-            .read_to_end(&mut list)?;
+        let list = set.open(&path_in_set(&self.udid, "Manifest.plist"))?;
+        let list = read_bytes(list, &PlistLimits::BACKUP_SET)?;
         let unlocked = Unlocked::of(&list, &self.password, None, run.interrupt)?;
-        let sealed = set.open(&self.named("Manifest.db"))?;
-        let manifest = unlocked.open_manifest(sealed, run.scratch, run.interrupt)?;
+        let manifest_path = path_in_set(&self.udid, "Manifest.db");
+        let (sealed, key) = (set.open(&manifest_path)?, unlocked.manifest_key());
+        let manifest = open_manifest(sealed, key, run.scratch, run.interrupt)?;
         // A row is read in no time, a file is not: the list of keys is read to its end first.
-        let mut files: Vec<([u8; 20], FileKey)> = Vec::new();
+        let mut files: Vec<(FileId, FileKey)> = Vec::new();
         unlocked.file_keys(&manifest, |row, key| {
             if self.converts_media || !is_media(row.relative_path.as_bytes()) {
-                files.push((*row.file_id.as_bytes(), key));
+                files.push((row.file_id, key));
             }
         })?;
         drop(manifest);
         let mut edits = TreeEdits::new(run.scratch);
         for batch in files.chunks(BATCH) {
-            let batch = batch.iter().map(|(id, key)| (self.blob(id), key)).collect::<Vec<_>>();
+            let place = |id: &FileId| path_in_set(&self.udid, &id.stored_path());
+            let batch = batch.iter().map(|(id, key)| (place(id), key)).collect::<Vec<_>>();
             self.work(run, set, &batch, &mut edits)?;
         }
-        if let Some(key) = unlocked.manifest_key() {
-            self.work(run, set, &[(self.named("Manifest.db"), key)], &mut edits)?;
+        if let Some(key) = key {
+            self.work(run, set, &[(manifest_path, key)], &mut edits)?;
         }
         Ok(edits)
     }
@@ -127,15 +128,6 @@ impl StoredSet {
         }
         Ok(())
     }
-
-    fn named(&self, name: &str) -> TreePath {
-        path_of(&[self.udid.as_str(), name])
-    }
-
-    fn blob(&self, id: &[u8; 20]) -> TreePath {
-        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        path_of(&[self.udid.as_str(), &hex[..2], &hex])
-    }
 }
 
 /// Stores the plaintext of the file at `path`, unless it is that already, is not there or would not
@@ -155,12 +147,6 @@ fn plain(
     }
     let sealed = set.open(path).map_err(io::Error::other)?;
     Ok(store_plain(contents, sealed, key.as_bytes())?.map(|stored| (path.clone(), node, stored)))
-}
-
-fn path_of(names: &[&str]) -> TreePath {
-    names.iter().fold(TreePath::root(), |path, name| {
-        path.join(name.as_bytes()).expect("because they are hex digits and plain words")
-    })
 }
 
 /// In the crate's words.

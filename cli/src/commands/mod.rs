@@ -9,7 +9,6 @@ mod demo;
 mod device;
 mod diff;
 mod dump;
-mod encrypted_set;
 mod find;
 mod forget;
 mod init;

@@ -14,15 +14,23 @@ impl From<NotLogical> for Failure {
             NotLogical::Io(error) => Failure::reading(error),
             NotLogical::Manifest(NoManifest::Sealed(error)) => Failure::reading(error),
             NotLogical::Manifest(NoManifest::Bad(bad)) => bad.into(),
-            NotLogical::Locked(Locked::Wrong) => {
+            NotLogical::Locked(locked) => locked.into(),
+            other => Failure::new(ExitCode::Failed, with_causes(&other)).hint(BAD_SET),
+        }
+    }
+}
+
+impl From<Locked> for Failure {
+    fn from(locked: Locked) -> Self {
+        match locked {
+            Locked::Wrong => {
                 let line = "the backup password is wrong";
                 Failure::new(ExitCode::WrongBackupPassword, line).hint(
-                    "it is the one the device had when the backup was made, not that of the repository",
+                    "it is the one the device had when the backup was made, which may have been \
+                     changed since; it is not that of the repository",
                 )
             }
-            NotLogical::Locked(Locked::Interrupted) => {
-                Failure::new(ExitCode::Interrupted, "stopped as asked")
-            }
+            Locked::Interrupted => Failure::new(ExitCode::Interrupted, "stopped as asked"),
             other => Failure::new(ExitCode::Failed, with_causes(&other)).hint(BAD_SET),
         }
     }

@@ -61,6 +61,15 @@ fn is_true(table: &Table, set: &Path) {
     compare::compare(set, Some(SECRET), &truth, &mut || true).unwrap();
 }
 
+/// The phone goes on from the last snapshot.
+#[track_caller]
+fn a_day_later(table: &Table) {
+    table.day(0, 1);
+    let made = summary(table, &["snapshot"], "backup-password");
+    assert_eq!(made["device"]["full"], false);
+    is_true(table, &restored(table, "latest").1);
+}
+
 #[test]
 fn a_phone_whose_password_is_given_is_kept_as_plaintext_and_restored_encrypted() {
     let table = encrypted();
@@ -78,10 +87,7 @@ fn a_phone_whose_password_is_given_is_kept_as_plaintext_and_restored_encrypted()
     assert!(plain > stats["bytes_encrypted_as_received"].as_u64().unwrap() / 2, "{stats}");
     assert!(table.done(&["stats"]).contains("kept as plaintext"));
     table.done(&["check", "--read-data"]);
-    table.day(0, 1);
-    let made = summary(&table, &["snapshot"], "backup-password");
-    assert_eq!(made["device"]["full"], false);
-    is_true(&table, &restored(&table, "latest").1);
+    a_day_later(&table);
 }
 
 #[test]
@@ -114,10 +120,7 @@ fn a_snapshot_that_was_stored_as_it_came_is_converted_and_reads_the_same() {
     // What the old one had to itself can go, and the phone goes on from what was converted.
     table.done(&["prune", "--max-unused", "0"]);
     table.done(&["check", "--read-data"]);
-    table.day(0, 1);
-    let made = summary(&table, &["snapshot"], "backup-password");
-    assert_eq!(made["device"]["full"], false);
-    is_true(&table, &restored(&table, "latest").1);
+    a_day_later(&table);
 }
 
 #[test]
@@ -156,15 +159,7 @@ fn the_folder_that_another_program_wrote_is_kept_as_plaintext_too() {
 }
 
 /// Decrypts every file of a set and prints the digests: the work of other people's software.
-const DECRYPT: &str = "
-import hashlib, json, sys
-from iphone_backup_decrypt import EncryptedBackup
-backup = EncryptedBackup(backup_directory=sys.argv[1], passphrase=sys.argv[2])
-with backup.manifest_db_cursor() as cursor:
-    rows = cursor.execute('SELECT fileID, file FROM Files WHERE flags = 1').fetchall()
-digest = lambda row: hashlib.sha256(backup._decrypt_inner_file(file_id=row[0], file_bplist=row[1])).hexdigest()
-print(json.dumps({row[0]: digest(row) for row in rows}))
-";
+const DECRYPT: &str = include_str!("../../../simulator/tests/backup/decrypt.py");
 
 #[test]
 fn other_peoples_software_decrypts_what_was_kept_as_plaintext() {

@@ -15,6 +15,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use devsnap_engine::path::TreePath;
+
 use crate::error::{DeviceError, DeviceErrorKind, Result};
 use crate::plist_guard::{BadPlist, PlistLimits};
 use crate::udid::Udid;
@@ -185,6 +187,17 @@ impl BackupSet {
             ),
         ))
     }
+}
+
+/// Where a snapshot has the file `name` of the set of `udid`: a list such as `Manifest.plist`, or a stored
+/// file's `ab/ab…`.
+///
+/// # Panics
+///
+/// When `name` is no path of plain words.
+pub fn path_in_set(udid: &Udid, name: &str) -> TreePath {
+    let path = TreePath::from_slashed(format!("{udid}/{name}").as_bytes());
+    path.expect("because it is hex digits and plain words")
 }
 
 /// The four words that both lists may have about a device.

@@ -20,4 +20,4 @@ pub use keys::FileKeys;
 pub use media::is_media;
 pub use spool::{Growing, Spool};
 pub use store::{Stored, store, store_plain};
-pub use unlocked::{Locked, NoManifest, Unlocked};
+pub use unlocked::{Locked, NoManifest, Unlocked, open_manifest};

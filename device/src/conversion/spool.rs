@@ -77,16 +77,6 @@ impl Spool {
         self.files.len() - 1
     }
 
-    /// How many files are kept.
-    pub fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
     /// The bytes of a file that was kept; none for a number that was not given.
     pub fn read(&self, number: usize) -> impl Read + '_ {
         self.stretch(self.files.get(number).copied().unwrap_or(Stretch { at: 0, len: 0 }))

@@ -71,21 +71,35 @@ impl Unlocked {
         interrupt: &Interrupt,
     ) -> Result<Self, Locked> {
         let set = EncryptedSet::of_manifest_plist(manifest_plist);
-        let set =
-            set.map_err(|bad| Locked::Unusable(Box::new(bad)))?.ok_or(Locked::NotEncrypted)?;
-        let EncryptedSet { keybag, manifest_key } = set;
-        let class_keys = match known.filter(|known| known.keybag == keybag) {
+        let set = set.map_err(|bad| Locked::Unusable(Box::new(bad)))?;
+        Unlocked::of_set(&set.ok_or(Locked::NotEncrypted)?, password, known, interrupt)
+    }
+
+    /// As [`of`](Self::of), of a set whose list has been read.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of).
+    pub fn of_set(
+        set: &EncryptedSet,
+        password: &[u8],
+        known: Option<&Unlocked>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Locked> {
+        const NO_USE: &str =
+            "the backup password opens the keybag, and the keybag does not open Manifest.db";
+        let class_keys = match known.filter(|known| known.keybag == set.keybag) {
             Some(known) => known.class_keys.clone(),
-            None => keybag.unlock(password, interrupt)?,
+            None => set.keybag.unlock(password, interrupt)?,
         };
-        let manifest_key =
-            match manifest_key.as_slice() {
-                [] => None,
-                wrapped => Some(class_keys.unwrap(wrapped).ok_or_else(|| {
-                    Locked::Unusable("the key of Manifest.db does not open".into())
-                })?),
-            };
-        Ok(Unlocked { keybag, class_keys, manifest_key })
+        let manifest_key = match set.manifest_key.as_slice() {
+            [] => None,
+            wrapped => {
+                let key = class_keys.unwrap(wrapped);
+                Some(key.ok_or_else(|| Locked::Unusable(NO_USE.into()))?)
+            }
+        };
+        Ok(Unlocked { keybag: set.keybag.clone(), class_keys, manifest_key })
     }
 
     /// The key of `Manifest.db`, if that is encrypted.
@@ -121,27 +135,27 @@ impl Unlocked {
         }
         Ok(())
     }
+}
 
-    /// Decrypts `Manifest.db` into `scratch` and opens it. Its file there has lost its name before this
-    /// returns.
-    ///
-    /// # Errors
-    ///
-    /// It is not what the key was for, or no such database; the disk failed.
-    pub fn open_manifest(
-        &self,
-        mut sealed: impl Read,
-        scratch: &Path,
-        interrupt: &Interrupt,
-    ) -> Result<ManifestDb, NoManifest> {
-        let mut plain = tempfile::NamedTempFile::new_in(scratch)?;
-        let mut into: BufWriter<&mut File> = BufWriter::new(plain.as_file_mut());
-        match &self.manifest_key {
-            Some(key) => io::copy(&mut Decrypting::new(sealed, key.as_bytes()), &mut into)?,
-            None => io::copy(&mut sealed, &mut into)?,
-        };
-        into.flush()?;
-        drop(into);
-        Ok(ManifestDb::open(plain.path(), interrupt)?)
-    }
+/// Opens the `Manifest.db` whose bytes `stored` gives, decrypted with `key` if there is one. Its file in
+/// `scratch` has lost its name before this returns.
+///
+/// # Errors
+///
+/// It is not what the key was for, or no such database; the disk failed.
+pub fn open_manifest(
+    mut stored: impl Read,
+    key: Option<&FileKey>,
+    scratch: &Path,
+    interrupt: &Interrupt,
+) -> Result<ManifestDb, NoManifest> {
+    let mut plain = tempfile::NamedTempFile::new_in(scratch)?;
+    let mut into: BufWriter<&mut File> = BufWriter::new(plain.as_file_mut());
+    match key {
+        Some(key) => io::copy(&mut Decrypting::new(stored, key.as_bytes()), &mut into)?,
+        None => io::copy(&mut stored, &mut into)?,
+    };
+    into.flush()?;
+    drop(into);
+    Ok(ManifestDb::open(plain.path(), interrupt)?)
 }

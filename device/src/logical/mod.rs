@@ -6,7 +6,7 @@
 //!
 //! Names come from a device and are hostile: here one becomes a path of this computer only as a
 //! [`TreePath`].
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 use devsnap_engine::encoding::Decrypting;
@@ -16,9 +16,11 @@ use devsnap_engine::node::{Encoding, Node};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
 
-use crate::conversion::{Locked, NoManifest, Unlocked};
+use crate::backup_set::path_in_set;
+use crate::conversion::{Locked, NoManifest, Unlocked, open_manifest};
 use crate::keybag::EncryptedSet;
 use crate::manifest::{BadManifest, ManifestDb, Row, RowKind};
+use crate::plist_guard::{PlistLimits, read_bytes};
 use crate::udid::Udid;
 
 mod app;
@@ -27,9 +29,6 @@ mod links;
 
 pub use app::AppDomains;
 pub use extract::{ExtractOptions, ExtractReport, NotExtracted, extract};
-
-/// The longest `Manifest.plist` read, in bytes.
-const MANIFEST_PLIST_LEN_MAX: u64 = 64 << 20;
 
 /// Why a set cannot be seen as its owner knows it.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +74,7 @@ pub struct StoredLists<'v> {
     view: &'v dyn SnapshotReader,
     udid: Udid,
     manifest_plist: Vec<u8>,
-    is_encrypted: bool,
+    set: Option<EncryptedSet>,
 }
 
 impl<'v> StoredLists<'v> {
@@ -85,23 +84,36 @@ impl<'v> StoredLists<'v> {
     ///
     /// There is no set, or its lists cannot be read.
     pub fn read(view: &'v dyn SnapshotReader, udid: Udid) -> Result<Self, NotLogical> {
-        let mut manifest_plist = Vec::new();
-        open(view, &named(&udid, "Manifest.plist"), "Manifest.plist")?
-            .take(MANIFEST_PLIST_LEN_MAX)
-            .read_to_end(&mut manifest_plist)?;
+        let list = open(view, &path_in_set(&udid, "Manifest.plist"), "Manifest.plist")?;
+        let manifest_plist = read_bytes(list, &PlistLimits::BACKUP_SET)?;
         let set = EncryptedSet::of_manifest_plist(&manifest_plist);
         let set = set.map_err(|bad| Locked::Unusable(Box::new(bad)))?;
-        Ok(StoredLists { view, udid, manifest_plist, is_encrypted: set.is_some() })
+        Ok(StoredLists { view, udid, manifest_plist, set })
     }
 
     /// Whether it takes the backup password to open it.
     pub fn is_encrypted(&self) -> bool {
-        self.is_encrypted
+        self.set.is_some()
     }
 
-    /// Opens the set; a password is not looked at when it is not encrypted. Deriving keys takes seconds, and
-    /// is spared when they are `known` of an earlier set of the same keybag. `Manifest.db` lies in
-    /// `scratch` until the view is dropped, in a file without a name.
+    /// The set's keys; none when it is not encrypted, whatever the password. Deriving them takes seconds, and
+    /// is spared when they are `known` of an earlier set of the same keybag.
+    ///
+    /// # Errors
+    ///
+    /// The password is wrong or missing, or the set's keys cannot be used.
+    pub fn unlock(
+        &self,
+        password: Option<&[u8]>,
+        known: Option<&Unlocked>,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Unlocked>, Locked> {
+        let Some(set) = &self.set else { return Ok(None) };
+        let password = password.ok_or(Locked::Wrong)?;
+        Unlocked::of_set(set, password, known, interrupt).map(Some)
+    }
+
+    /// Opens the set, as [`unlock`](Self::unlock) does. `Manifest.db` lies in `scratch` until the view is dropped, in a file without a name.
     ///
     /// # Errors
     ///
@@ -113,33 +125,14 @@ impl<'v> StoredLists<'v> {
         scratch: &Path,
         interrupt: &Interrupt,
     ) -> Result<LogicalView<'v>, NotLogical> {
-        let unlocked = match (self.is_encrypted, password) {
-            (false, _) => None,
-            (true, None) => return Err(Locked::Wrong.into()),
-            (true, Some(password)) => {
-                Some(Unlocked::of(&self.manifest_plist, password, known, interrupt)?)
-            }
-        };
-        let stored = open(self.view, &named(&self.udid, "Manifest.db"), "Manifest.db")?;
+        let unlocked = self.unlock(password, known, interrupt)?;
+        let stored = open(self.view, &path_in_set(&self.udid, "Manifest.db"), "Manifest.db")?;
         let stored = Stoppable { inner: stored, interrupt };
-        let manifest = match &unlocked {
-            Some(unlocked) => unlocked.open_manifest(stored, scratch, interrupt)?,
-            None => open_plain(stored, scratch, interrupt)?,
-        };
+        let key = unlocked.as_ref().and_then(Unlocked::manifest_key);
+        let manifest = open_manifest(stored, key, scratch, interrupt)?;
         let apps = AppDomains::of(&self.manifest_plist);
         Ok(LogicalView { view: self.view, udid: self.udid, manifest, unlocked, apps })
     }
-}
-
-fn open_plain(
-    mut stored: impl Read,
-    scratch: &Path,
-    interrupt: &Interrupt,
-) -> Result<ManifestDb, NoManifest> {
-    let mut plain = tempfile::NamedTempFile::new_in(scratch)?;
-    io::copy(&mut stored, plain.as_file_mut())?;
-    plain.as_file_mut().flush()?;
-    Ok(ManifestDb::open(plain.path(), interrupt)?)
 }
 
 /// A set, opened.
@@ -169,7 +162,7 @@ impl LogicalView<'_> {
 
     /// Where the stored file of `row` lies in the snapshot.
     pub fn stored_path(&self, row: &Row) -> TreePath {
-        named(&self.udid, &row.file_id.stored_path())
+        path_in_set(&self.udid, &row.file_id.stored_path())
     }
 
     /// The node of the stored file of `row`, if the snapshot has it.
@@ -231,11 +224,6 @@ pub struct LogicalFile {
     pub len_min: u64,
     /// It has at most so many bytes.
     pub len_max: u64,
-}
-
-fn named(udid: &Udid, name: &str) -> TreePath {
-    let path = format!("{}/{name}", udid.as_str());
-    TreePath::from_slashed(path.as_bytes()).expect("because it is hex digits and plain words")
 }
 
 fn open(

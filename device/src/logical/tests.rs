@@ -93,12 +93,12 @@ fn set_of(rows: &[Put<'_>]) -> InMemory {
         let values = params![id.to_string(), put.domain, put.path, put.flags, record(put)];
         database.execute("INSERT INTO Files VALUES (?, ?, ?, ?, ?)", values).unwrap();
         if let Some(content) = put.content {
-            files.insert(named(&udid, &id.stored_path()), content.to_vec());
+            files.insert(path_in_set(&udid, &id.stored_path()), content.to_vec());
         }
     }
     drop(database);
-    files.insert(named(&udid, "Manifest.db"), fs::read(&path).unwrap());
-    files.insert(named(&udid, "Manifest.plist"), binary([("IsEncrypted", false.into())]));
+    files.insert(path_in_set(&udid, "Manifest.db"), fs::read(&path).unwrap());
+    files.insert(path_in_set(&udid, "Manifest.plist"), binary([("IsEncrypted", false.into())]));
     InMemory(files)
 }
 
@@ -229,7 +229,7 @@ fn a_snapshot_without_a_set_says_which_list_it_lacks() {
     let none = StoredLists::read(&InMemory(BTreeMap::new()), udid()).err().unwrap();
     assert!(matches!(none, NotLogical::NoSet("Manifest.plist")), "{none:?}");
     let mut set = set_of(&[]);
-    set.0.remove(&named(&udid(), "Manifest.db"));
+    set.0.remove(&path_in_set(&udid(), "Manifest.db"));
     let lists = StoredLists::read(&set, udid()).unwrap();
     let none = lists.open(None, None, Path::new("/tmp"), &Interrupt::new()).err().unwrap();
     assert!(matches!(none, NotLogical::NoSet("Manifest.db")), "{none:?}");

@@ -16,6 +16,7 @@
 //! For any bytes: no panic, no recursion deeper than [`depth_max`](PlistLimits::depth_max), time
 //! linear in the length of the input plus the limits, and memory of a small multiple of the input
 //! plus `content_bytes_max` plus about 200 bytes for each of `values_max`.
+use std::io::{self, Read};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use plist::stream::{BinaryReader, Event, OwnedEvent, XmlReader};
@@ -111,6 +112,18 @@ pub enum BadPlist {
         /// The key, one of ours.
         key: &'static str,
     },
+}
+
+/// The bytes of a list. Of one that is longer than `limits` allow one byte more is read than that, so
+/// that whoever reads it refuses it.
+///
+/// # Errors
+///
+/// `from` cannot be read.
+pub fn read_bytes(from: impl Read, limits: &PlistLimits) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(limits.bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads a whole property list, binary or XML.

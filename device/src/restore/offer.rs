@@ -1,6 +1,4 @@
 //! What a snapshot has to offer to a device: read before the device is asked for anything.
-use std::io::Read;
-
 use devsnap_engine::error::{Error, ErrorKind};
 use devsnap_engine::interrupt::Interrupt;
 use devsnap_engine::node::NodeKind;
@@ -10,9 +8,10 @@ use devsnap_engine::snapshot::DeviceIdentity;
 use plist::Value;
 
 use crate::backup_set::{SnapshotState, Status};
+use crate::conversion::{Locked, Unlocked};
 use crate::error::{DeviceError, DeviceErrorKind, Result};
-use crate::keybag::{EncryptedSet, UnlockError};
-use crate::plist_guard::{PlistLimits, read_keys, read_value};
+use crate::keybag::EncryptedSet;
+use crate::plist_guard::{PlistLimits, read_bytes, read_keys, read_value};
 use crate::udid::Udid;
 use crate::virtual_dir::path::BackupPath;
 
@@ -119,12 +118,12 @@ impl Offer {
     /// asked to stop.
     pub fn require_opens_with(&self, password: &str, interrupt: &Interrupt) -> Result<()> {
         let Some(set) = &self.encrypted else { return Ok(()) };
-        let (kind, sentence) = match set.keybag.unlock(password.as_bytes(), interrupt) {
+        let (kind, sentence) = match Unlocked::of_set(set, password.as_bytes(), None, interrupt) {
             Ok(_) => return Ok(()),
-            Err(UnlockError::WrongPassword) => {
+            Err(Locked::Wrong) => {
                 (DeviceErrorKind::WrongPassword, "the backup password does not open the snapshot")
             }
-            Err(UnlockError::Interrupted) => (DeviceErrorKind::Cancelled, "stopping as asked"),
+            Err(Locked::Interrupted) => (DeviceErrorKind::Cancelled, "stopping as asked"),
             Err(why) => return Err(damaged("the keybag", why)),
         };
         Err(DeviceError::new(kind, sentence))
@@ -149,9 +148,7 @@ fn read_list(reader: &dyn SnapshotReader, path: &TreePath) -> Result<Option<Vec<
     if reader.entry(path)?.is_none_or(|node| node.kind != NodeKind::File) {
         return Ok(None);
     }
-    let mut bytes = Vec::new();
-    let content = reader.open(path)?;
-    content.take(LIMITS.bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(|error| {
+    let bytes = read_bytes(reader.open(path)?, &LIMITS).map_err(|error| {
         let kind = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map(Error::kind);
         Error::new(kind.unwrap_or(ErrorKind::Damaged), "reading a list").because(error)
     })?;

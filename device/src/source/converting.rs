@@ -1,5 +1,4 @@
 //! The files of an encrypted device as plaintext: what is prepared before the device is asked.
-use std::io::Read;
 use std::sync::Arc;
 
 use devsnap_engine::source::SourceRun;
@@ -8,12 +7,10 @@ use zeroize::Zeroizing;
 use super::DeviceSource;
 use crate::conversion::{Locked, Spool, Unlocked};
 use crate::error::{DeviceError, DeviceErrorKind, Result};
+use crate::plist_guard::{PlistLimits, read_bytes};
 use crate::virtual_dir::Conversion;
 use crate::virtual_dir::path::BackupPath;
 use crate::virtual_dir::previous::Previous;
-
-/// The longest `Manifest.plist` read, in bytes.
-const MANIFEST_PLIST_LEN_MAX: u64 = 64 << 20;
 
 /// How the files of an encrypted device become plaintext.
 #[derive(Clone)]
@@ -67,8 +64,7 @@ impl DeviceSource {
         run: &SourceRun<'_>,
     ) -> Option<Unlocked> {
         let path = BackupPath::of_file(&self.info.udid, "Manifest.plist").tree_path();
-        let mut list = Vec::new();
-        previous.open(&path).ok()?.take(MANIFEST_PLIST_LEN_MAX).read_to_end(&mut list).ok()?;
+        let list = read_bytes(previous.open(&path).ok()?, &PlistLimits::BACKUP_SET).ok()?;
         match Unlocked::of(&list, &options.password, None, run.interrupt) {
             Ok(unlocked) => Some(unlocked),
             Err(Locked::Wrong) => {

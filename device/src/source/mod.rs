@@ -198,6 +198,7 @@ impl DeviceSource {
     fn back_up(&mut self, run: &SourceRun<'_>) -> Result<Delivery> {
         run.progress.phase(Phase::Reading);
         let (previous, is_shown) = self.previous(run)?;
+        let conversion = self.conversion(previous.as_ref().filter(|_| is_shown), run)?;
         let signals = Arc::new(Signals::default());
         let mut wait = SessionWait {
             interrupt: run.interrupt,
@@ -208,7 +209,6 @@ impl DeviceSource {
         };
         self.watch.stage(Stage::Connecting);
         let mut open = Open::new(&self.device, &signals, &self.watch, &mut wait)?;
-        let conversion = self.conversion(previous.as_ref().filter(|_| is_shown), run)?;
         let mut dir = VirtualBackupDir::new(DirOptions {
             udid: self.info.udid.clone(),
             previous: previous.as_ref(),
@@ -291,7 +291,8 @@ impl DeviceSource {
     ) -> Result<Delivery> {
         let answered = must_be_kept(talk, self.options.free_bytes)?;
         for name in ["Manifest.plist", "Manifest.db"] {
-            if !dir.has_file(name) {
+            // Every backup brings its own: those of the last one know nothing of what has changed.
+            if !dir.has_come(name) {
                 return Err(DeviceError::new(
                     DeviceErrorKind::Protocol,
                     format!("the device says that it is done, and has sent no {name}"),

@@ -226,10 +226,10 @@ impl<'r> VirtualBackupDir<'r> {
         SetStatus::parse(&status, &PlistLimits::BACKUP_SET).ok()
     }
 
-    /// Whether the set has a file of this name.
-    pub fn has_file(&self, name: &str) -> bool {
-        let path = BackupPath::of_file(&self.udid, name);
-        matches!(self.names.look(path.names()), Ok(Some(Seen::Fresh(_) | Seen::Kept(_))))
+    /// Whether a file of this name came in this session and has its place. What lies there of the last
+    /// snapshot does not count.
+    pub fn has_come(&self, name: &str) -> bool {
+        self.own_file(name).is_some()
     }
 
     /// The copy of a named file of the set that came in this session.

@@ -14,13 +14,11 @@ use super::held::Held;
 use super::path::{BackupPath, Name, Shape};
 use super::previous::At;
 use crate::conversion::{
-    FileKeys, Growing, Locked, Spool, Stored, Unlocked, each, is_media, store,
+    FileKeys, Growing, Locked, Spool, Stored, Unlocked, each, is_media, open_manifest, store,
 };
 use crate::keybag::FileKey;
 use crate::manifest::ManifestDb;
-
-/// The longest `Manifest.plist` read, in bytes.
-const MANIFEST_PLIST_LEN_MAX: u64 = 64 << 20;
+use crate::plist_guard::{PlistLimits, read_bytes};
 
 /// How the files of an encrypted set become plaintext.
 pub struct Conversion {
@@ -47,8 +45,6 @@ pub struct Converted {
     pub refused: u64,
     /// Why none could be converted, in a sentence.
     pub locked: Option<String>,
-    /// It was because of the password.
-    pub is_wrong_password: bool,
 }
 
 /// A session's files that wait, and what became of them.
@@ -118,10 +114,12 @@ impl Spooling {
     /// Stores all that waits, as plaintext where that can be undone.
     fn settle(&mut self, set: &Set<'_>) -> io::Result<()> {
         let keys = match self.keys(set) {
-            Ok(keys) => Some(keys),
+            Ok(keys) => {
+                self.counts.locked = None;
+                Some(keys)
+            }
             Err(locked) => {
                 set.interrupt.check().map_err(io::Error::other)?;
-                self.counts.is_wrong_password = matches!(locked, Locked::Wrong);
                 self.counts.locked = Some(told(&locked));
                 None
             }
@@ -153,15 +151,14 @@ impl Spooling {
     fn keys(&mut self, set: &Set<'_>) -> Result<(Option<FileKey>, FileKeys), Locked> {
         let unusable = |error: Box<dyn std::error::Error + Send + Sync>| Locked::Unusable(error);
         let list = set.manifest_plist.ok_or_else(|| unusable("it has not come".into()))?;
-        let mut bytes = Vec::new();
-        let read = At::start_of(list).take(MANIFEST_PLIST_LEN_MAX).read_to_end(&mut bytes);
-        read.map_err(|e| unusable(Box::new(e)))?;
+        let bytes = read_bytes(At::start_of(list), &PlistLimits::BACKUP_SET)
+            .map_err(|e| unusable(Box::new(e)))?;
         let options = &mut self.options;
         let known = options.known.as_ref();
         let unlocked = Unlocked::of(&bytes, &options.password, known, set.interrupt)?;
         let database = set.manifest_db.ok_or_else(|| unusable("it has not come".into()))?;
-        let manifest = unlocked
-            .open_manifest(At::start_of(database), set.scratch, set.interrupt)
+        let (sealed, key) = (At::start_of(database), unlocked.manifest_key());
+        let manifest = open_manifest(sealed, key, set.scratch, set.interrupt)
             .map_err(|e| unusable(Box::new(e)))?;
         let mut keys = FileKeys::wanted(self.ids.iter().flatten().copied().collect());
         unlocked

@@ -94,7 +94,8 @@ fn with_a_wrong_password_all_is_stored_as_it_came_and_a_person_hears_of_it() {
     table.conversion = conversion("another", 1 << 30);
     let kept = table.back_up().unwrap();
     let converted = kept.outcome.converted.clone().unwrap();
-    assert!(converted.is_wrong_password && converted.files == 0, "{converted:?}");
+    assert_eq!(converted.locked.as_deref(), Some("the backup password is wrong"));
+    assert_eq!(converted.files, 0, "{converted:?}");
     assert_eq!(kept.outcome.verification, Verification::Names);
     assert_eq!(encodings(&table, &kept.named.snapshot).0, 0);
     holds_the_truth(&table, &kept);

@@ -150,11 +150,15 @@ pub enum Lie {
     SendsACycle,
     /// A message of a million arrays, each in the one before.
     SendsADepth,
+    /// That all is well, before the first file.
+    SaysItIsDone,
+    /// That the set is finished, of which nothing has been sent, and that all is well.
+    SaysItIsFinished,
 }
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Lie; 16] = [
+    pub const ALL: [Lie; 18] = [
         Lie::UploadsOutside,
         Lie::UploadsAbsolute,
         Lie::UploadsUnderNoId,
@@ -171,6 +175,8 @@ impl Lie {
         Lie::SendsABomb,
         Lie::SendsACycle,
         Lie::SendsADepth,
+        Lie::SaysItIsDone,
+        Lie::SaysItIsFinished,
     ];
 }
 

@@ -198,15 +198,7 @@ fn pymobiledevice3_backs_up_and_restores_an_encrypted_phone_and_changes_its_pass
 }
 
 /// Decrypts every file of a set and prints the digests: the work of other people's software.
-const DECRYPT: &str = "
-import hashlib, json, sys
-from iphone_backup_decrypt import EncryptedBackup
-backup = EncryptedBackup(backup_directory=sys.argv[1], passphrase=sys.argv[2])
-with backup.manifest_db_cursor() as cursor:
-    rows = cursor.execute('SELECT fileID, file FROM Files WHERE flags = 1').fetchall()
-digest = lambda row: hashlib.sha256(backup._decrypt_inner_file(file_id=row[0], file_bplist=row[1])).hexdigest()
-print(json.dumps({row[0]: digest(row) for row in rows}))
-";
+const DECRYPT: &str = include_str!("decrypt.py");
 
 #[test]
 fn an_independent_decryptor_reads_every_file_of_an_encrypted_backup() {

@@ -51,6 +51,8 @@ pub(super) fn tell(session: &mut Session<'_, '_>) -> Step<()> {
         Lie::SendsABomb => whole(session, &nested(40, 9)),
         Lie::SendsACycle => whole(session, &cycle()),
         Lie::SendsADepth => whole(session, depth().as_bytes()),
+        // Told by ending.
+        Lie::SaysItIsDone | Lie::SaysItIsFinished => Ok(()),
     };
     match told {
         Err(Stop::Broken(error)) => Err(Stop::Broken(error)),

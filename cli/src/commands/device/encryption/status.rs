@@ -3,12 +3,12 @@ use super::super::choose::{Attached, Wanted, find};
 use super::super::{Host, UntilStopped, patience};
 use crate::args::DeviceChoice;
 use crate::commands::Session;
-use crate::commands::encrypted_set::in_set;
 use crate::failure::{ExitCode, Failure};
 use crate::report::json;
 use crate::report::text::{escaped, moment};
+use devsnap_device::backup_set::path_in_set;
 use devsnap_device::lockdown::{Pairing, TrustedDevice};
-use devsnap_device::{DeviceError, EncryptionState};
+use devsnap_device::{DeviceError, EncryptionState, Udid};
 use devsnap_engine::node::Encoding;
 use devsnap_engine::reader::SnapshotReader;
 use devsnap_engine::repository::Repository;
@@ -136,7 +136,7 @@ impl Shelf {
 /// Whether the snapshot's `Manifest.db` is stored as what the password opened. A station sees none
 /// of it.
 fn was_opened(repository: &Repository, named: &Named, udid: &str) -> Option<bool> {
-    let path = in_set(udid, "Manifest.db").ok()?;
+    let path = path_in_set(&Udid::parse(udid)?, "Manifest.db");
     let node = repository.view(&named.snapshot).entry(&path).ok()??;
     Some(matches!(node.encoding, Encoding::AppleEncrypted { .. }))
 }

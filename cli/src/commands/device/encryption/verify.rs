@@ -2,10 +2,11 @@
 //! is needed, and none is asked.
 use crate::args::EncryptionVerifyArgs;
 use crate::commands::Session;
-use crate::commands::encrypted_set::{encrypted_set, unlock};
 use crate::failure::{ExitCode, Failure};
 use crate::report::json;
 use crate::report::text::{escaped, moment};
+use devsnap_device::Udid;
+use devsnap_device::logical::StoredLists;
 use devsnap_engine::repository::Repository;
 use devsnap_engine::snapshot::{DeviceIdentity, Named, Origin};
 use serde_json::{Value, json};
@@ -20,13 +21,17 @@ pub(super) fn run(session: &Session<'_>, args: &EncryptionVerifyArgs) -> Result<
         let line = format!("snapshot {short} is of a folder, not of a device");
         return Err(Failure::new(ExitCode::Failed, line).hint("`devsnap snapshots` lists them"));
     };
+    let udid = Udid::parse(&device.udid).ok_or_else(|| {
+        Failure::new(ExitCode::Failed, "the snapshot names a device that none can be")
+    })?;
     let view = repository.view(&named.snapshot);
-    let Some(set) = encrypted_set(&view, &device.udid)? else {
+    let unlocked =
+        StoredLists::read(&view, udid)?.unlock(Some(&password), None, session.interrupt)?;
+    if unlocked.is_none() {
         let line = format!("snapshot {short} is not encrypted, so it has no backup password");
         return Err(Failure::new(ExitCode::Failed, line)
             .hint("`devsnap encryption on` has the device encrypt what it sends"));
-    };
-    unlock(session, &set, &password)?;
+    }
     tell(session, &named, device)?;
     Ok(ExitCode::Done)
 }

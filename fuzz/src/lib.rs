@@ -10,6 +10,7 @@
 //! cargo run --release --bin soak -- [SECONDS | RUNSx] [SEED] [TARGET…]       stable Rust, no coverage
 //! cargo fuzz run --features libfuzzer TARGET                                 nightly, coverage-guided
 //! ```
+mod backup_session;
 mod changes;
 mod config;
 mod conversation;
@@ -18,6 +19,7 @@ mod edits;
 mod fixed;
 mod keybag;
 mod list;
+mod lockdown;
 mod manifest;
 mod marks;
 mod memory;
@@ -28,9 +30,11 @@ mod records;
 mod seal;
 mod segment;
 mod snapshot;
+mod tape;
 mod tree;
 mod typed;
 
+pub use backup_session::backup_session;
 pub use changes::Changes;
 pub use config::config;
 pub use conversation::{
@@ -40,6 +44,7 @@ pub use device::{backup_set, plist, udid};
 pub use edits::edits;
 pub use keybag::keybag;
 pub use list::list;
+pub use lockdown::lockdown_answer;
 pub use manifest::{manifest_rows, mbfile};
 pub use marks::{session_mark, session_marks, stored_pack, sweep_mark};
 pub use note::note;
@@ -66,6 +71,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "afc_answer", run: afc_answer, seeds: conversation::afc_answer_seeds },
     Target { name: "backup_path", run: backup_path, seeds: conversation::backup_path_seeds },
+    Target { name: "backup_session", run: backup_session, seeds: backup_session::seeds },
     Target { name: "backup_set", run: backup_set, seeds: device::backup_set_seeds },
     Target { name: "block", run: block, seeds: pack::block_seeds },
     Target { name: "chunker_params", run: chunker_params, seeds: records::chunker_params_seeds },
@@ -81,6 +87,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "holes", run: holes, seeds: records::holes_seeds },
     Target { name: "keybag", run: keybag, seeds: keybag::keybag_seeds },
     Target { name: "list", run: list, seeds: list::seeds },
+    Target {
+        name: "lockdown_answer",
+        run: lockdown_answer,
+        seeds: lockdown::lockdown_answer_seeds,
+    },
     Target { name: "location", run: location, seeds: typed::location_seeds },
     Target { name: "manifest_rows", run: manifest_rows, seeds: manifest::manifest_rows_seeds },
     Target { name: "mbfile", run: mbfile, seeds: manifest::mbfile_seeds },

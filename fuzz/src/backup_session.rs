@@ -60,7 +60,8 @@ pub fn backup_session(data: &[u8]) {
     here.sessions += 1;
     let progress: Arc<dyn Progress> = Arc::new(Silent);
     let never = Interrupt::new();
-    let run = create_snapshot(&here.repository, &mut session, &options(), &progress, &never);
+    let run =
+        create_snapshot(&here.repository, &mut session, &options(here.sessions), &progress, &never);
     let came = session.came.expect("because every session is begun");
     match run {
         Ok(report) => {
@@ -139,9 +140,13 @@ fn copy(error: &DeviceError) -> DeviceError {
     DeviceError::new(error.kind(), error.to_string())
 }
 
-fn options() -> BackupOptions {
+/// Each session is the first of its device: the one before is nobody's parent.
+fn options(session: u32) -> BackupOptions {
     BackupOptions {
-        origin: Origin::Folder { host: "here".to_owned(), path: b"/phone".to_vec() },
+        origin: Origin::Folder {
+            host: "here".to_owned(),
+            path: format!("/phone-{session}").into_bytes(),
+        },
         tags: Vec::new(),
         taken_at: Time { secs: 1, nanos: 0 },
         utc_offset_secs: 0,

@@ -111,6 +111,7 @@ impl Source for Session {
             progress: run.progress,
             now: Time { secs: 1_800_000_000, nanos: 0 },
             receive_max_bytes: RECEIVE_MAX_BYTES,
+            receive_max_files: 100,
             conversion: None,
             interrupt: run.interrupt,
         });

@@ -1,6 +1,7 @@
 //! The verb `Backup`: the host asks once, and then answers until the device has its last word.
 use plist::{Dictionary, Value};
 
+use super::asked::{self, Asked};
 use crate::backup_set::SnapshotState;
 use crate::devicelink::message::response_code;
 use crate::devicelink::{DeviceLink, Message, Status, StatusCode};
@@ -15,10 +16,6 @@ const PURGE_MARGIN: u64 = 2 << 30;
 /// How many messages a device may still send after something could not be stored, before it is
 /// left: it ends by itself within a few when it hears that writing fails.
 const AFTER_FAILURE_MAX: u32 = 64;
-
-/// How many things a device may ask that bring no file. One with 1.3 million files asks some thirty
-/// thousand: it lists 256 folders, and moves and removes by the hundred.
-const ASKED_MAX: u32 = 1 << 19;
 
 /// What a backup is asked with.
 #[derive(Debug, Clone)]
@@ -106,14 +103,16 @@ pub fn run(
         },
     };
     watch.stage(Stage::Preparing);
-    let (mut after_failure, mut asked) = (0, 0);
+    let (mut after_failure, mut asked) = (0, Asked::default());
     while after_failure < AFTER_FAILURE_MAX {
         let Some(message) = link.receive(wait)? else {
             return Ok(talk.ended(LastWord::Closed));
         };
-        asked += u32::from(!matches!(message, Message::UploadFiles { .. }));
-        if asked > ASKED_MAX {
-            dir.refuse("the device asks without end and sends nothing".to_owned());
+        let came_before = dir.received().0;
+        let is_of_files =
+            matches!(message, Message::UploadFiles { .. } | Message::DownloadFiles { .. });
+        if asked.is_too_much(&message) {
+            dir.refuse(asked::WITHOUT_END.to_owned());
             break;
         }
         if let Some(percent) = message.progress() {
@@ -125,6 +124,9 @@ pub fn run(
             Message::Ping => continue,
             message => talk.answer(message, link, dir, wait)?,
         };
+        if is_of_files && dir.received().0 == came_before && asked.is_idle_too_often() {
+            dir.refuse(asked::WITHOUT_END.to_owned());
+        }
         link.answer(status, wait)?;
         if dir.must_end() {
             break;

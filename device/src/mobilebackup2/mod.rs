@@ -1,4 +1,5 @@
 //! MobileBackup2: one conversation a verb, over DeviceLink.
+mod asked;
 pub mod backup;
 pub mod errors;
 pub mod info_plist;

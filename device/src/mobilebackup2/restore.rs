@@ -2,6 +2,7 @@
 use plist::{Dictionary, Value};
 use zeroize::Zeroizing;
 
+use super::asked::{self, Asked};
 use super::backup::{LastWord, last_word};
 use crate::devicelink::{DeviceLink, Message, Status, StatusCode};
 use crate::error::Result;
@@ -95,10 +96,14 @@ pub fn run(
 ) -> Result<LastWord> {
     link.request(request.message(), wait)?;
     watch.stage(Stage::Preparing);
-    let mut after_failure = 0;
+    let (mut after_failure, mut asked) = (0, Asked::default());
     let mut sends = false;
     while after_failure < AFTER_FAILURE_MAX {
         let Some(message) = link.receive(wait)? else { return Ok(LastWord::Closed) };
+        if asked.is_too_much(&message) {
+            dir.refuse(asked::WITHOUT_END.to_owned());
+            break;
+        }
         if let Some(percent) = message.progress() {
             watch.percent(percent);
         }

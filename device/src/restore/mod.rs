@@ -182,6 +182,7 @@ impl DeviceRestore {
             source: run.offer.udid().clone(),
             target: self.info.udid.clone(),
             patience,
+            size: run.offer.size(),
             progress: run.progress,
         });
         self.watch.stage(Stage::Connecting);

@@ -24,6 +24,16 @@ use crate::virtual_dir::{described, lain};
 pub use patient::Patience;
 use patient::{Stopped, with_patience};
 
+/// How often a phone may read the whole set. It reads its lists several times, and few other files
+/// more than once.
+const TIMES_MAX: u64 = 8;
+
+/// How many files it may ask for over that, of sets that are small or not there.
+const ASKS_OVER: u64 = 1 << 16;
+
+/// How many bytes it may read over that.
+const BYTES_OVER: u64 = 1 << 30;
+
 /// What the folder works with.
 pub struct ServedOptions<'r> {
     /// The snapshot.
@@ -34,6 +44,8 @@ pub struct ServedOptions<'r> {
     pub target: Udid,
     /// How a storage that does not answer is borne.
     pub patience: Patience<'r>,
+    /// How many files and bytes the snapshot has, of which the phone may ask each some times.
+    pub size: (u64, u64),
     /// Who counts what has gone out.
     pub progress: &'r dyn Progress,
 }
@@ -49,6 +61,10 @@ pub struct ServedDir<'r> {
     must_end: bool,
     files: u64,
     bytes: u64,
+    /// How many files the phone may ask for, and how many bytes it may read.
+    asks_max: u64,
+    bytes_max: u64,
+    asked: u64,
 }
 
 /// Where a path of the phone's leads.
@@ -62,7 +78,8 @@ enum Place {
 impl<'r> ServedDir<'r> {
     /// The folder at the beginning of a session.
     pub fn new(options: ServedOptions<'r>) -> Self {
-        let ServedOptions { reader, source, target, patience, progress } = options;
+        let ServedOptions { reader, source, target, patience, size, progress } = options;
+        let (files, bytes) = size;
         ServedDir {
             reader,
             source,
@@ -73,6 +90,9 @@ impl<'r> ServedDir<'r> {
             must_end: false,
             files: 0,
             bytes: 0,
+            asks_max: files.saturating_mul(TIMES_MAX).saturating_add(ASKS_OVER),
+            bytes_max: bytes.saturating_mul(TIMES_MAX).saturating_add(BYTES_OVER),
+            asked: 0,
         }
     }
 
@@ -131,6 +151,11 @@ impl<'r> ServedDir<'r> {
         }
         let mut failed = Dictionary::new();
         for (text, place) in paths.iter().zip(&places) {
+            self.asked += 1;
+            if self.asked > self.asks_max || self.bytes > self.bytes_max {
+                self.refuse("the device reads the backup over and over".to_owned());
+                break;
+            }
             // Refused above; in the stream a name of no length would be its end.
             if text.is_empty() {
                 continue;

@@ -27,6 +27,12 @@ impl Shelf {
         Shelf { files, ..Shelf::default() }
     }
 
+    /// As [`ServedOptions::size`].
+    fn size(&self) -> (u64, u64) {
+        let bytes = self.files.values().map(|bytes| bytes.len() as u64).sum();
+        (self.files.len() as u64, bytes)
+    }
+
     fn note(&self, what: &str, path: &TreePath) {
         let name = path.name().unwrap_or_default().to_vec();
         self.done.lock().unwrap().push(format!("{what} {}", String::from_utf8(name).unwrap()));
@@ -142,6 +148,7 @@ fn play<T>(shelf: &Shelf, play: impl FnOnce(&mut ServedDir<'_>) -> T) -> T {
         source: Udid::parse(UDID).unwrap(),
         target: Udid::parse(OTHER).unwrap(),
         patience,
+        size: shelf.size(),
         progress: &Silent,
     });
     play(&mut dir)
@@ -259,4 +266,22 @@ fn a_listing_has_every_entry_with_its_size() {
     let size =
         |name: &str| lines[name].as_dictionary().unwrap()["DLFileSize"].as_unsigned_integer();
     assert_eq!((lines.len(), size("Info.plist"), size("Status.plist")), (2, Some(4), Some(2)));
+}
+
+#[test]
+fn a_phone_that_reads_the_set_over_and_over_is_left() {
+    let shelf = Shelf::of(&[("Manifest.db", b"rows")]);
+    play(&shelf, |dir| {
+        let batch = vec![in_set("Manifest.db"); 1000];
+        let asks_max = TIMES_MAX + ASKS_OVER;
+        for asked in (1000..).step_by(1000) {
+            let status = dir.download(&batch, &mut Tape::default()).unwrap();
+            assert_eq!(status, Status::done());
+            assert_eq!(dir.must_end(), asked > asks_max, "after {asked}");
+            if dir.must_end() {
+                break;
+            }
+        }
+        assert_eq!(dir.take_failure().unwrap().kind(), DeviceErrorKind::Protocol);
+    });
 }

@@ -40,6 +40,10 @@ use crate::watch::{DeviceWatch, Stage};
 pub use converting::ConversionOptions;
 use verdict::{is_lost, must_be_kept};
 
+/// How many files a session may bring, those that come again included: three times as many as the
+/// fullest devices have.
+const FILES_MAX: u64 = 4 << 20;
+
 /// How a device is backed up.
 #[derive(Clone)]
 pub struct DeviceOptions {
@@ -219,6 +223,7 @@ impl DeviceSource {
             now: self.options.now,
             // A device sends nothing when it finds too little room, and some files twice.
             receive_max_bytes: self.options.free_bytes.saturating_mul(2),
+            receive_max_files: FILES_MAX,
             conversion,
             interrupt: run.interrupt,
         });

@@ -84,6 +84,7 @@ impl Arriving {
 
 impl Receiver for Incoming<'_, '_> {
     fn begin(&mut self, device_path: &[u8], host_path: &[u8]) {
+        self.dir.files_begun += 1;
         if self.dir.has_failed() {
             // Names without end count too.
             self.dir.fallen_bytes += host_path.len() as u64;
@@ -115,7 +116,8 @@ impl Receiver for Incoming<'_, '_> {
     }
 
     fn has_enough(&self) -> bool {
-        self.dir.bytes.max(self.dir.fallen_bytes) > self.dir.receive_max_bytes
+        let bytes = self.dir.bytes.max(self.dir.fallen_bytes);
+        bytes > self.dir.receive_max_bytes || self.dir.files_begun > self.dir.receive_max_files
     }
 
     fn end(&mut self, end: FileEnd) {

@@ -59,6 +59,8 @@ pub struct DirOptions<'r> {
     pub now: Time,
     /// How many bytes the device may send, those of files that it sends again included.
     pub receive_max_bytes: u64,
+    /// How many files the device may begin to send.
+    pub receive_max_files: u64,
     /// How files of an encrypted set become plaintext, if they do.
     pub conversion: Option<Conversion>,
     /// Raised when somebody asks to stop.
@@ -75,6 +77,7 @@ pub struct VirtualBackupDir<'r> {
     progress: &'r dyn Progress,
     now: Time,
     receive_max_bytes: u64,
+    receive_max_files: u64,
     interrupt: &'r Interrupt,
     /// Files that wait to become plaintext.
     spooling: Option<Spooling>,
@@ -87,6 +90,8 @@ pub struct VirtualBackupDir<'r> {
     bytes: u64,
     /// What was read of streams after something had failed, and let fall.
     fallen_bytes: u64,
+    /// How many files the device began to send, whatever came of them.
+    files_begun: u64,
     files_failed: u64,
 }
 
@@ -94,7 +99,7 @@ impl<'r> VirtualBackupDir<'r> {
     /// The folder at the beginning of a session.
     pub fn new(options: DirOptions<'r>) -> Self {
         let DirOptions { udid, previous, is_shown, contents, scratch, progress, now, .. } = options;
-        let receive_max_bytes = options.receive_max_bytes;
+        let DirOptions { receive_max_bytes, receive_max_files, .. } = options;
         let (interrupt, spooling) = (options.interrupt, options.conversion.map(Spooling::new));
         let parent = previous.map(|previous| previous as &dyn Below);
         let (previous, names) = match previous {
@@ -110,6 +115,7 @@ impl<'r> VirtualBackupDir<'r> {
             progress,
             now,
             receive_max_bytes,
+            receive_max_files,
             interrupt,
             spooling,
             local: HashMap::new(),
@@ -118,6 +124,7 @@ impl<'r> VirtualBackupDir<'r> {
             files: 0,
             bytes: 0,
             fallen_bytes: 0,
+            files_begun: 0,
             files_failed: 0,
         }
     }

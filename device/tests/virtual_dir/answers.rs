@@ -1,5 +1,5 @@
 //! What the phone hears when it does what phones do, and what it hears otherwise.
-use crate::scripted::{Tape, UDID, code, play, status, stream};
+use crate::scripted::{FILES_MAX, Tape, UDID, code, play, status, stream};
 use devsnap_device::devicelink::Status;
 use devsnap_device::{DeviceError, DeviceErrorKind, SnapshotState};
 use devsnap_engine::backend::BackendErrorKind;
@@ -144,4 +144,29 @@ fn a_full_store_is_told_the_device_as_such_and_streams_are_still_read_to_their_e
         assert!(dir.has_failed() && !dir.must_end(), "the device may end it by itself");
     });
     assert_eq!(failed.unwrap_err().kind(), devsnap_engine::error::ErrorKind::NoSpace);
+}
+
+#[test]
+fn files_without_end_end_the_session_also_when_they_are_empty_or_fail() {
+    let path = in_set(&format!("Snapshot/ab/{BLOB}"));
+    let empty = [(path.as_str(), b"".as_slice()); FILES_MAX + 1];
+    for broken in [false, true] {
+        let mut sent = stream(&empty);
+        if broken {
+            // Code 0 ends each file; now they end with an error.
+            let each = stream(&empty[..1]).len() - 4;
+            (1..=empty.len()).for_each(|n| sent[n * each - 1] = 0x0b);
+        }
+        let failed = play(&TestRepository::new(), &mut |dir| {
+            let allowed = stream(&empty[..FILES_MAX]).len() - 4;
+            let mut within = Tape::new([&sent[..allowed], &[0; 4]].concat());
+            dir.upload(&mut within).unwrap();
+            assert_eq!(dir.files_failed(), if broken { FILES_MAX as u64 } else { 0 });
+            let mut one_more = Tape::new(sent[allowed..].to_vec());
+            let error = dir.upload(&mut one_more).unwrap_err();
+            assert_eq!(error.kind(), DeviceErrorKind::Protocol);
+            dir.refuse("it is over".to_owned());
+        });
+        assert!(failed.is_err());
+    }
 }

@@ -79,6 +79,9 @@ pub(crate) fn status(state: &str) -> Vec<u8> {
     bytes
 }
 
+/// More files than any test sends that means well.
+pub(crate) const FILES_MAX: usize = 1000;
+
 type Play<'a> = &'a mut dyn FnMut(&mut VirtualBackupDir<'_>);
 
 struct Playing<'a>(Play<'a>);
@@ -88,6 +91,7 @@ impl Source for Playing<'_> {
         let mut dir = VirtualBackupDir::new(DirOptions {
             conversion: None,
             receive_max_bytes: u64::MAX,
+            receive_max_files: FILES_MAX as u64,
             interrupt: run.interrupt,
             udid: Udid::parse(UDID).unwrap(),
             previous: None,

@@ -143,7 +143,12 @@ fn step(kind: u8, rest: &mut Rest<'_>) -> Step {
             let pairs = paths.chunks_exact(2).map(|p| (p[0].clone(), Value::from(p[1].as_str())));
             let moves: Dictionary = pairs.collect();
             // Of several moves the first that fails ends them, and nobody looks at the others.
-            let looked_at = if moves.len() == 1 { paths[..2].to_vec() } else { Vec::new() };
+            let looked_at = match moves.iter().next() {
+                Some((from, Value::String(to))) if moves.len() == 1 => {
+                    vec![from.clone(), to.clone()]
+                }
+                _ => Vec::new(),
+            };
             of_paths("DLMessageMoveItems", looked_at, Value::Dictionary(moves))
         }
         6 => {

@@ -136,6 +136,14 @@ pub enum Lie {
     MakesFoldersWithoutEnd,
     /// A greeting after the other.
     PingsWithoutEnd,
+    /// A listing after the other.
+    ListsWithoutEnd,
+    /// One file moved to and fro.
+    MovesWithoutEnd,
+    /// Files announced, and none sent.
+    UploadsNothingWithoutEnd,
+    /// One empty file, over and over.
+    SendsFilesWithoutEnd,
     /// A file that never ends.
     SendsAFileWithoutEnd,
     /// A block that is said to have 4 GiB.
@@ -158,7 +166,7 @@ pub enum Lie {
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Lie; 18] = [
+    pub const ALL: [Lie; 22] = [
         Lie::UploadsOutside,
         Lie::UploadsAbsolute,
         Lie::UploadsUnderNoId,
@@ -168,6 +176,10 @@ impl Lie {
         Lie::ListsOutside,
         Lie::MakesFoldersWithoutEnd,
         Lie::PingsWithoutEnd,
+        Lie::ListsWithoutEnd,
+        Lie::MovesWithoutEnd,
+        Lie::UploadsNothingWithoutEnd,
+        Lie::SendsFilesWithoutEnd,
         Lie::SendsAFileWithoutEnd,
         Lie::SaysABlockIsHuge,
         Lie::SaysANameIsHuge,

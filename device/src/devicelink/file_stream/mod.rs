@@ -20,6 +20,9 @@ pub const BLOCK_LEN: usize = 32 << 10;
 /// The longest path believed, in bytes; as in other clients.
 pub const PATH_LEN_MAX: usize = 4096;
 
+/// What a device sends that is left for it.
+const TOO_MUCH: &str = "more than it was told there is room for, or more files than any device has";
+
 /// What is kept of the device's words about a file that failed, in bytes.
 const REASON_LEN_MAX: usize = 1024;
 
@@ -113,7 +116,7 @@ pub fn receive(wire: &mut dyn Wire, to: &mut dyn Receiver) -> Result<()> {
         let host_path = read_path(wire)?.ok_or_else(|| bad("a file without a path"))?;
         to.begin(&device_path, &host_path);
         if to.has_enough() {
-            return Err(bad("more than it was told there is room for"));
+            return Err(bad(TOO_MUCH));
         }
         let end = receive_blocks(wire, &mut buffer, to)?;
         to.end(end);
@@ -170,7 +173,7 @@ fn receive_blocks(
             left -= u32::try_from(part).expect("because it is no more than what is left");
         }
         if to.has_enough() {
-            return Err(bad("more than it was told there is room for"));
+            return Err(bad(TOO_MUCH));
         }
         if code[0] != code::DATA {
             return Ok(FileEnd::Failed(String::from_utf8_lossy(&reason).into_owned()));

@@ -28,8 +28,29 @@ pub(super) fn tell(session: &mut Session<'_, '_>) -> Step<()> {
         Lie::RemovesOutside => host.remove(&["..".to_owned()]),
         Lie::ListsOutside => host.list("..").map(drop),
         Lie::MakesFoldersWithoutEnd => {
-            (0..WITHOUT_END).try_for_each(|n| host.create_folder(&format!("{udid}-{n:014}")))
+            let name = |n: u64| format!("{udid}-{:08}-{:06}", n / 1_000_000, n % 1_000_000);
+            (0..WITHOUT_END).try_for_each(|n| host.create_folder(&name(n)))
         }
+        Lie::ListsWithoutEnd => (0..WITHOUT_END).try_for_each(|_| host.list(&udid).map(drop)),
+        Lie::MovesWithoutEnd => {
+            let (mut here, mut there) = (staged("Here.plist"), staged("There.plist"));
+            host.upload_bytes(&here, b"restless")?;
+            (0..WITHOUT_END).try_for_each(|_| {
+                host.rename([(here.clone(), there.clone())])?;
+                std::mem::swap(&mut here, &mut there);
+                Ok(())
+            })
+        }
+        Lie::UploadsNothingWithoutEnd => {
+            (0..WITHOUT_END).try_for_each(|_| raw(session, |wire| wire.number(0)))
+        }
+        Lie::SendsFilesWithoutEnd => raw(session, |wire| {
+            (0..2 * WITHOUT_END).try_for_each(|_| {
+                file_begins(wire, &staged("ab/ab00000000000000000000000000000000000000"))?;
+                wire.number(1)?;
+                wire.bytes(&[block::END])
+            })
+        }),
         Lie::PingsWithoutEnd => (0..WITHOUT_END).try_for_each(|_| {
             Ok(host.wire.send(vec!["DLMessagePing".into(), "still here".into()])?)
         }),

@@ -84,6 +84,8 @@ fn kind_of_service(error: &opendal::Error, said: &str) -> BackendErrorKind {
         // A bucket that is missing is not an object that is missing.
         ErrorKind::NotFound if says(&["NoSuchBucket"]) => BackendErrorKind::Medium,
         ErrorKind::NotFound => BackendErrorKind::NotFound,
+        // S3's code, and Azure's.
+        _ if says(&["InvalidObjectState", "BlobArchived"]) => BackendErrorKind::Archived,
         ErrorKind::PermissionDenied => BackendErrorKind::Denied,
         _ if says(&[NO_CREDENTIAL]) => BackendErrorKind::Denied,
         ErrorKind::RangeNotSatisfied => BackendErrorKind::ShortObject,
@@ -161,6 +163,15 @@ mod tests {
         };
         assert_eq!(missing("S3Error { code: \"NoSuchKey\" }"), BackendErrorKind::NotFound);
         assert_eq!(missing("S3Error { code: \"NoSuchBucket\" }"), BackendErrorKind::Medium);
+    }
+
+    #[test]
+    fn what_lies_in_an_archive_is_not_forbidden() {
+        let told = |said: &str| {
+            Failure::from(opendal::Error::new(opendal::ErrorKind::PermissionDenied, said)).kind()
+        };
+        assert_eq!(told("S3Error { code: \"AccessDenied\" }"), BackendErrorKind::Denied);
+        assert_eq!(told("S3Error { code: \"InvalidObjectState\" }"), BackendErrorKind::Archived);
     }
 
     #[test]

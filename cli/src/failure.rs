@@ -232,6 +232,10 @@ fn advice_of(kind: ErrorKind) -> Option<&'static str> {
         }
         ErrorKind::NoSpace => "free some space and run the same command again; it continues",
         ErrorKind::Denied => "check permissions and credentials",
+        ErrorKind::Archived => {
+            "have the storage bring the repository's objects back from its archive (S3: \
+             `restore-object`), and run the same command again"
+        }
         ErrorKind::Unreachable => "check the connection and run the same command again",
         ErrorKind::TooNew => "use a newer devsnap; nothing was changed",
         ErrorKind::CacheFolder => "name another folder with --cache-dir or DEVSNAP_CACHE_DIR",

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     NoSpace,
     /// Credentials or permissions do not allow it.
     Denied,
+    /// It is there, in an archive of the storage (cold storage), from where it must be brought back first.
+    Archived,
     /// The storage could not be reached or asked us to slow down. Retrying may help.
     Unreachable,
     /// The repository was written by a newer devsnap.
@@ -66,6 +68,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Invalid => "not possible",
             ErrorKind::NoSpace => "no space left",
             ErrorKind::Denied => "not permitted",
+            ErrorKind::Archived => "it lies in cold storage",
             ErrorKind::Unreachable => "the storage cannot be reached",
             ErrorKind::TooNew => "written by a newer devsnap",
             ErrorKind::SourceFailed => "the source stopped",

@@ -16,6 +16,7 @@ mod keys;
 mod kill;
 mod logical;
 mod lying_keybags;
+mod phone_distant;
 mod phone_faults;
 mod phone_kill;
 mod phone_restores;

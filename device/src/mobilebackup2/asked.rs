@@ -1,41 +1,39 @@
-//! How much a device may ask before it is left: one that asks for ever is no device.
-use crate::devicelink::Message;
+//! How much a device may say before it is left: one that talks for ever is no device.
 
-/// Of pings, listings, folders and what else a device says some hundred times: it lists and makes 256
-/// folders or twice that, and pings now and then in the hours in which it looks through its files.
-const RARE_MAX: u32 = 1 << 16;
+/// Messages that bring and remove nothing, over those that go with what came. A device lists and makes
+/// 256 folders, or twice that, and reads three lists.
+const IDLE_MAX: u64 = 1 << 13;
 
-/// Of moves, removals and copies. A device with 1.3 million files moves and removes by the hundred:
-/// some thirty thousand messages.
-const CHANGES_MAX: u32 = 1 << 18;
+/// Such messages for each file that came or went: it is moved to its place, alone or with others.
+const IDLE_PER_FILE: u64 = 4;
 
-/// Why such a device is left.
-pub(super) const WITHOUT_END: &str = "the device asks without end and sends nothing";
+/// Pings: one a second for nine hours.
+const PINGS_MAX: u64 = 1 << 15;
 
-/// What a device has asked in one conversation, but for files: those are counted where they go.
+/// Why a device is left that has said more.
+pub(super) const WITHOUT_END: &str = "the device talks without end and does nothing";
+
+/// What a device has said in one conversation.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    rare: u32,
-    changes: u32,
+    pings: u64,
+    idle: u64,
+    work: u64,
 }
 
 impl Asked {
-    /// Counts `message`; whether it is one too many.
-    pub(super) fn is_too_much(&mut self, message: &Message) -> bool {
-        match message {
-            Message::UploadFiles { .. } | Message::DownloadFiles { .. } => {}
-            Message::MoveItems { .. } | Message::RemoveItems { .. } | Message::CopyItem { .. } => {
-                self.changes += 1;
-            }
-            _ => self.rare += 1,
-        }
-        self.rare > RARE_MAX || self.changes > CHANGES_MAX
+    /// Counts a message that has been answered, after which the session has seen `work` files come or go; whether
+    /// it was one too many.
+    pub(super) fn is_too_much(&mut self, work: u64) -> bool {
+        self.idle += u64::from(work == self.work);
+        self.work = work;
+        self.idle > work.saturating_mul(IDLE_PER_FILE).saturating_add(IDLE_MAX)
     }
 
-    /// Counts a message about files that moved none; whether it is one too many.
-    pub(super) fn is_idle_too_often(&mut self) -> bool {
-        self.rare += 1;
-        self.rare > RARE_MAX
+    /// Counts a ping; whether it was one too many.
+    pub(super) fn is_pinged_too_often(&mut self) -> bool {
+        self.pings += 1;
+        self.pings > PINGS_MAX
     }
 }
 
@@ -43,26 +41,28 @@ impl Asked {
 mod tests {
     use super::*;
 
-    fn so_often(message: &Message) -> u32 {
+    /// How many messages of a conversation are borne in which `work` is done before each.
+    fn borne(messages: u64, work: impl Fn(u64) -> u64) -> u64 {
         let mut asked = Asked::default();
-        (1..).find(|_| asked.is_too_much(message)).unwrap()
+        (1..=messages).take_while(|message| !asked.is_too_much(work(*message))).count() as u64
     }
 
     #[test]
-    fn each_thing_is_asked_so_often_and_no_more() {
-        assert_eq!(so_often(&Message::Ping), RARE_MAX + 1);
-        let folder = Message::CreateDirectory { path: String::new() };
-        assert_eq!(so_often(&folder), RARE_MAX + 1);
-        let moves = Message::MoveItems { moves: Vec::new(), progress: None };
-        assert_eq!(so_often(&moves), CHANGES_MAX + 1);
+    fn who_does_nothing_is_left_and_who_works_is_not() {
+        assert_eq!(borne(1 << 20, |_| 0), IDLE_MAX);
+        // A file a message; then each is moved, and removed, alone.
+        let files = 100_000;
+        let backup = |message: u64| match message {
+            brought if brought <= files => brought,
+            moved if moved <= 2 * files => files,
+            removed => removed - files,
+        };
+        assert_eq!(borne(3 * files, backup), 3 * files);
     }
 
     #[test]
-    fn files_are_asked_for_without_end_and_idle_messages_are_not() {
+    fn so_many_pings_are_borne_and_no_more() {
         let mut asked = Asked::default();
-        let reads = Message::DownloadFiles { paths: Vec::new(), progress: None };
-        assert!((0..=CHANGES_MAX).all(|_| !asked.is_too_much(&reads)));
-        assert!((0..RARE_MAX).all(|_| !asked.is_idle_too_often()));
-        assert!(asked.is_idle_too_often());
+        assert_eq!((1..).find(|_| asked.is_pinged_too_often()), Some(PINGS_MAX + 1));
     }
 }

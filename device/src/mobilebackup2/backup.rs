@@ -108,23 +108,20 @@ pub fn run(
         let Some(message) = link.receive(wait)? else {
             return Ok(talk.ended(LastWord::Closed));
         };
-        let came_before = dir.received().0;
-        let is_of_files =
-            matches!(message, Message::UploadFiles { .. } | Message::DownloadFiles { .. });
-        if asked.is_too_much(&message) {
-            dir.refuse(asked::WITHOUT_END.to_owned());
-            break;
-        }
         if let Some(percent) = message.progress() {
             watch.percent(percent);
         }
         let status = match message {
             Message::Process(response) => return Ok(talk.ended(last_word(&response))),
             Message::Disconnect => return Ok(talk.ended(LastWord::Closed)),
+            Message::Ping if asked.is_pinged_too_often() => {
+                dir.refuse(asked::WITHOUT_END.to_owned());
+                break;
+            }
             Message::Ping => continue,
             message => talk.answer(message, link, dir, wait)?,
         };
-        if is_of_files && dir.received().0 == came_before && asked.is_idle_too_often() {
+        if asked.is_too_much(dir.work()) {
             dir.refuse(asked::WITHOUT_END.to_owned());
         }
         link.answer(status, wait)?;

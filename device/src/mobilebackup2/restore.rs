@@ -100,16 +100,16 @@ pub fn run(
     let mut sends = false;
     while after_failure < AFTER_FAILURE_MAX {
         let Some(message) = link.receive(wait)? else { return Ok(LastWord::Closed) };
-        if asked.is_too_much(&message) {
-            dir.refuse(asked::WITHOUT_END.to_owned());
-            break;
-        }
         if let Some(percent) = message.progress() {
             watch.percent(percent);
         }
         let status = match message {
             Message::Process(response) => return Ok(last_word(&response)),
             Message::Disconnect => return Ok(LastWord::Closed),
+            Message::Ping if asked.is_pinged_too_often() => {
+                dir.refuse(asked::WITHOUT_END.to_owned());
+                break;
+            }
             Message::Ping => continue,
             message => {
                 // The first few are lists, by name; then the files come, in batches.
@@ -123,6 +123,9 @@ pub fn run(
                 answer(message, link, dir, watch, wait)?
             }
         };
+        if asked.is_too_much(dir.sent().0) {
+            dir.refuse(asked::WITHOUT_END.to_owned());
+        }
         link.answer(status, wait)?;
         if dir.must_end() {
             break;

@@ -57,6 +57,8 @@ pub struct DeviceOptions {
     pub conversion: Option<ConversionOptions>,
     /// How much room the device is told there is, in bytes.
     pub free_bytes: u64,
+    /// How many files the device may begin to send, those that come again included.
+    pub files_max: u64,
     /// When the session takes place: what it brings is dated so.
     pub now: Time,
     /// How patient pairing is.
@@ -71,7 +73,7 @@ pub struct DeviceOptions {
 }
 
 impl DeviceOptions {
-    /// The usual, with pair records in `records`.
+    /// The usual, for any device there is, with pair records in `records`.
     pub fn new(records: PairRecords, free_bytes: u64, now: Time) -> Self {
         DeviceOptions {
             records,
@@ -79,6 +81,7 @@ impl DeviceOptions {
             parent: None,
             conversion: None,
             free_bytes,
+            files_max: FILES_MAX,
             now,
             pairing: PairingPatience::default(),
             passcode_patience: None,
@@ -223,7 +226,7 @@ impl DeviceSource {
             now: self.options.now,
             // A device sends nothing when it finds too little room, and some files twice.
             receive_max_bytes: self.options.free_bytes.saturating_mul(2),
-            receive_max_files: FILES_MAX,
+            receive_max_files: self.options.files_max,
             conversion,
             interrupt: run.interrupt,
         });

@@ -155,8 +155,9 @@ impl VirtualBackupDir<'_> {
     pub fn remove_items(&mut self, paths: &[String]) -> Status {
         for path in paths {
             let Some(path) = self.parse(path) else { return Status::failed(self.failure_code()) };
-            if let Err(error) = self.names.remove(path.names()) {
-                return self.name_failed(error);
+            match self.names.remove(path.names()) {
+                Ok(was_there) => self.removed += u64::from(was_there),
+                Err(error) => return self.name_failed(error),
             }
         }
         Status::done()

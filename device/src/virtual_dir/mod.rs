@@ -92,6 +92,8 @@ pub struct VirtualBackupDir<'r> {
     fallen_bytes: u64,
     /// How many files the device began to send, whatever came of them.
     files_begun: u64,
+    /// How many things it removed, each with what was below it.
+    removed: u64,
     files_failed: u64,
 }
 
@@ -125,6 +127,7 @@ impl<'r> VirtualBackupDir<'r> {
             bytes: 0,
             fallen_bytes: 0,
             files_begun: 0,
+            removed: 0,
             files_failed: 0,
         }
     }
@@ -251,6 +254,11 @@ impl<'r> VirtualBackupDir<'r> {
     /// How many files came whole, and how many bytes came, of those that did not too.
     pub fn received(&self) -> (u64, u64) {
         (self.files, self.bytes)
+    }
+
+    /// How many files were begun to be sent, and things removed: what a session is there for.
+    pub fn work(&self) -> u64 {
+        self.files_begun + self.removed
     }
 
     /// All changes against the parent, as the engine wants them.

@@ -135,6 +135,9 @@ fn no_file(name: &str, error: Error) -> NoPrevious {
         ErrorKind::Denied => NoPrevious::Unusable(format!(
             "{name} of the last snapshot cannot be read with this key"
         )),
+        ErrorKind::Archived => {
+            NoPrevious::Unusable(format!("{name} of the last snapshot lies in cold storage"))
+        }
         _ => NoPrevious::Failed(error),
     }
 }

@@ -9,6 +9,7 @@ fn every_lie_ends_in_a_refusal_and_keeps_nothing() {
         let mut table = small(300, Faults { lie: Some(lie), ..Faults::default() }, (true, false));
         // So much that the phone begins, and little enough to be sent in no time.
         table.free_bytes = 140 << 20;
+        table.files_max = 20_000;
         let watchdog = Watchdog::over(&table.interrupt);
         let error = table.back_up().expect_err(&format!("{lie:?}"));
         drop(watchdog);

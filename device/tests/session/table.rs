@@ -33,6 +33,7 @@ pub(crate) struct Table {
     pub(crate) full: bool,
     pub(crate) conversion: Option<ConversionOptions>,
     pub(crate) free_bytes: u64,
+    pub(crate) files_max: u64,
     pub(crate) patience: Patience,
 }
 
@@ -135,6 +136,7 @@ impl Table {
             full: false,
             conversion: None,
             free_bytes: 1 << 40,
+            files_max: 1 << 20,
             patience: Patience {
                 for_usbmuxd: Duration::ZERO,
                 for_person: Duration::from_secs(60),
@@ -196,6 +198,7 @@ impl Table {
             lock_patience: Duration::from_millis(900),
             passcode_patience: self.patience.for_passcode,
             idle_max: self.patience.for_silence,
+            files_max: self.files_max,
             ..DeviceOptions::new(records, self.free_bytes, now)
         };
         let transport = Arc::new(Usbmuxd::at(address));

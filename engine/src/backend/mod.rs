@@ -255,6 +255,8 @@ pub enum BackendErrorKind {
     TooLarge,
     /// Credentials or permissions do not allow it.
     Denied,
+    /// The object is there, in an archive that gives nothing out unless asked long before.
+    Archived,
     /// No room left.
     NoSpace,
     /// The service could not be reached, after the implementation's own retries.
@@ -302,6 +304,7 @@ impl From<BackendError> for Error {
             BackendErrorKind::NotFound => ErrorKind::NotFound,
             BackendErrorKind::ShortObject | BackendErrorKind::TooLarge => ErrorKind::Damaged,
             BackendErrorKind::Denied => ErrorKind::Denied,
+            BackendErrorKind::Archived => ErrorKind::Archived,
             BackendErrorKind::NoSpace => ErrorKind::NoSpace,
             BackendErrorKind::Unreachable | BackendErrorKind::Medium => ErrorKind::Unreachable,
         };

@@ -68,8 +68,8 @@ impl Needs {
 ///
 /// # Errors
 ///
-/// The store cannot be read just now; [`Denied`](crate::error::ErrorKind::Denied) when it does not give a
-/// pack out, as from cold storage; `Interrupted`. What is lost is in the answer.
+/// The store cannot be read just now; [`Archived`](crate::error::ErrorKind::Archived) when it does not give a
+/// pack out; `Interrupted`. What is lost is in the answer.
 pub fn preflight(
     repository: &Repository,
     snapshot: &Snapshot,

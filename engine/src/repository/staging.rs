@@ -101,7 +101,7 @@ impl Repository {
     ///
     /// - [`NoSpace`](ErrorKind::NoSpace): [`StagePolicy::Always`], and they do not fit. That is known
     ///   before anything is fetched, unless somebody else fills the disk meanwhile.
-    /// - [`Denied`](ErrorKind::Denied): the store does not give a pack out, as from cold storage.
+    /// - [`Archived`](ErrorKind::Archived): the store does not give a pack out.
     /// - [`Unreachable`](ErrorKind::Unreachable), this computer's disk,
     ///   [`Interrupted`](ErrorKind::Interrupted).
     ///

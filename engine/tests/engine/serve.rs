@@ -379,9 +379,9 @@ fn packs_in_cold_storage_are_found_before_anything_is_served() {
     let needs = needs(&repository, &snapshot);
     for policy in [StagePolicy::Never, StagePolicy::Auto, StagePolicy::Always] {
         for pack in scene.packs() {
-            scene.distant.refuse(&pack, BackendErrorKind::Denied);
+            scene.distant.refuse(&pack, BackendErrorKind::Archived);
             let error = stage(&repository, &needs, policy).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Denied, "{policy:?}");
+            assert_eq!(error.kind(), ErrorKind::Archived, "{policy:?}");
             scene.distant.heal();
         }
         assert!(stage(&repository, &needs, policy).is_ok());

@@ -48,7 +48,7 @@ impl Backend for Shelf {
             interrupt.raise();
         }
         if self.cold == Some(id) {
-            return Err(failed(BackendErrorKind::Denied));
+            return Err(failed(BackendErrorKind::Archived));
         }
         let pack = self.packs.get(&id).ok_or_else(|| failed(BackendErrorKind::NotFound))?;
         let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
@@ -205,7 +205,7 @@ fn a_pack_that_is_gone_or_short_stays_out_and_a_cold_one_or_an_interrupt_ends_it
     drop(staged);
     shelf.cold = Some(id(1));
     let error = here.stage(&shelf, &RealDisk, StagePolicy::Auto, &packs).err().unwrap();
-    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert_eq!(error.kind(), ErrorKind::Archived);
     shelf = Shelf { interrupts: Some(here.interrupt.clone()), ..Shelf::of(&[(1, 400), (2, 400)]) };
     let many: Vec<_> = (1..200).map(|n| needed(n, 400, 400)).collect();
     let error = here.stage(&shelf, &RealDisk, StagePolicy::Auto, &many).err().unwrap();

@@ -173,15 +173,12 @@ impl Restore<'_> {
         };
         let staged = self.repository.stage(&needs.packs, policy, watch, self.session.interrupt);
         staged.map_err(|error| {
-            let hint = match error.kind() {
-                ErrorKind::NoSpace => "free some space here, or take --stage auto or --stage never",
-                ErrorKind::Denied => {
-                    "some of what the device needs may lie in cold storage: have it brought back \
-                     first; nothing was asked of the device"
-                }
-                _ => return error.into(),
-            };
-            Failure::from(error).hint(hint)
+            let no_room = error.kind() == ErrorKind::NoSpace;
+            let failure = Failure::from(error);
+            match no_room {
+                true => failure.hint("free some space here, or take --stage auto or --stage never"),
+                false => failure,
+            }
         })
     }
 

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! cargo run --release --bin soak -- [SECONDS | RUNSx] [SEED] [TARGET…]       stable Rust, no coverage
-//! cargo fuzz run --features libfuzzer TARGET                                 nightly, coverage-guided
+//! fuzz/guided MINUTES TARGET…                                                 nightly, coverage-guided
 //! ```
 mod backup_session;
 mod changes;

@@ -13,6 +13,8 @@ use std::fs;
 use std::io::Write;
 use std::process::{Output, Stdio};
 
+const CAPACITY: (&str, &str) = ("com.apple.disk_usage", "TotalDataCapacity");
+
 const FOUR: &[&str] = &["--replace", "--yes"];
 
 fn report(table: &Table, place: usize) -> Option<RestoreReport> {
@@ -112,7 +114,7 @@ fn a_dry_run_looks_and_asks_nothing_of_the_phone() {
     };
     for (faults, code, words) in [
         (told(LockdownValue::FIND_MY, true.into()), 24, "Find My"),
-        (told(LockdownValue::FREE_BYTES, 1000.into()), 20, "room for 1000"),
+        (told(CAPACITY, 1000.into()), 20, "holds 1000 at most"),
         (told(("", "ProductVersion"), "16.7".into()), 1, "update the device"),
     ] {
         table.fault(0, faults);
@@ -121,6 +123,10 @@ fn a_dry_run_looks_and_asks_nothing_of_the_phone() {
         }
     }
     assert!(report(&table, 0).is_none(), "the phone was asked");
+    // Most of it is on the phone already: what is free need not be enough.
+    table.fault(0, told(LockdownValue::FREE_BYTES, 1000.into()));
+    let words = ["latest", "-d", table.udid(0), "--dry-run"];
+    ends_with(&restore(&table, &words), 0, "room for 1000 now");
 }
 
 #[test]

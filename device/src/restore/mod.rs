@@ -148,9 +148,11 @@ impl DeviceRestore {
         self.battery
     }
 
-    /// Holds the device against what is offered. Nothing is asked of it for that.
-    pub fn preflight(&self, offer: &Offer) -> Preflight {
-        Preflight::of(offer, &self.info, &self.ready)
+    /// Holds the device against what is offered, and what is to become of what is on it. Nothing is asked
+    /// of it for that.
+    pub fn preflight(&self, offer: &Offer, choices: RestoreChoices) -> Preflight {
+        let makes_room = choices.remove_not_restored || self.info.udid == *offer.udid();
+        Preflight::of(offer, &self.info, &self.ready, makes_room)
     }
 
     /// Restores, and waits until the device has its last word.

@@ -23,6 +23,8 @@ pub enum FindingKind {
     FindMyUnknown,
     /// The device has too little room.
     NoRoom,
+    /// It has less than the snapshot needs by itself, and may have it all the same.
+    RoomTight,
     /// The device does not say how much room it has.
     RoomUnknown,
 }
@@ -38,6 +40,7 @@ impl FindingKind {
             FindingKind::FindMyOn => "find-my-on",
             FindingKind::FindMyUnknown => "find-my-unknown",
             FindingKind::NoRoom => "no-room",
+            FindingKind::RoomTight => "room-tight",
             FindingKind::RoomUnknown => "room-unknown",
         }
     }
@@ -50,9 +53,10 @@ impl FindingKind {
             }
             FindingKind::FindMyOn => Some(DeviceErrorKind::FindMyOn),
             FindingKind::NoRoom => Some(DeviceErrorKind::NoSpaceOnDevice),
-            FindingKind::UnknownSystem | FindingKind::FindMyUnknown | FindingKind::RoomUnknown => {
-                None
-            }
+            FindingKind::UnknownSystem
+            | FindingKind::FindMyUnknown
+            | FindingKind::RoomTight
+            | FindingKind::RoomUnknown => None,
         }
     }
 }
@@ -81,8 +85,14 @@ pub struct Preflight {
 }
 
 impl Preflight {
-    /// Holds a device against what is offered.
-    pub(super) fn of(offer: &Offer, info: &DeviceInfo, ready: &Ready) -> Preflight {
+    /// Holds a device against what is offered. What is on the device makes room for it when `makes_room`:
+    /// it goes, or it is of the same device and is written over.
+    pub(super) fn of(
+        offer: &Offer,
+        info: &DeviceInfo,
+        ready: &Ready,
+        makes_room: bool,
+    ) -> Preflight {
         let mut found = Preflight::default();
         found.snapshot(offer);
         found.system(&offer.product_version, &info.product_version);
@@ -97,7 +107,7 @@ impl Preflight {
                 "the device does not say whether \"Find My\" is on; it refuses if it is",
             ),
         }
-        found.room(offer.size().1, ready.free_bytes);
+        found.room(offer.size().1, ready, makes_room);
         found.findings.sort_by_key(|finding| !finding.refuses());
         found
     }
@@ -172,14 +182,25 @@ impl Preflight {
         }
     }
 
-    fn room(&mut self, wanted: u64, free: Option<u64>) {
-        match free {
-            Some(free) if free < wanted => self.note(
+    fn room(&mut self, wanted: u64, ready: &Ready, makes_room: bool) {
+        match (ready.free_bytes, ready.capacity_bytes) {
+            (_, Some(capacity)) if capacity < wanted => self.note(
+                FindingKind::NoRoom,
+                format!("the snapshot has {wanted} bytes and the device holds {capacity} at most"),
+            ),
+            (Some(free), _) if free < wanted && makes_room => self.note(
+                FindingKind::RoomTight,
+                format!(
+                    "the snapshot has {wanted} bytes and the device has room for {free} now; what \
+                     is on it makes room, and if that is too little it refuses"
+                ),
+            ),
+            (Some(free), _) if free < wanted => self.note(
                 FindingKind::NoRoom,
                 format!("the snapshot has {wanted} bytes and the device has room for {free}"),
             ),
-            Some(_) => {}
-            None => self.note(
+            (Some(_), _) => {}
+            (None, _) => self.note(
                 FindingKind::RoomUnknown,
                 format!("the device does not say whether it has room for {wanted} bytes"),
             ),
@@ -225,20 +246,38 @@ mod tests {
 
     #[test]
     fn room_that_is_not_known_is_only_warned_of() {
-        let of = |free| {
-            let mut found = Preflight::default();
-            found.room(1000, free);
-            found.refusal().map(|error| error.kind())
-        };
-        assert_eq!(of(Some(999)), Some(DeviceErrorKind::NoSpaceOnDevice));
-        assert_eq!((of(Some(1000)), of(None)), (None, None));
+        let of = |free| kind_of_room(free, None, false);
+        assert_eq!(of(Some(999)), Some(FindingKind::NoRoom));
+        assert_eq!((of(Some(1000)), of(None)), (None, Some(FindingKind::RoomUnknown)));
+        assert!(FindingKind::RoomUnknown.refuses().is_none());
+    }
+
+    /// What is found of a device that shall take 1000 bytes.
+    fn kind_of_room(
+        free_bytes: Option<u64>,
+        capacity_bytes: Option<u64>,
+        makes_room: bool,
+    ) -> Option<FindingKind> {
+        let mut found = Preflight::default();
+        found.room(1000, &Ready { free_bytes, capacity_bytes, find_my: None }, makes_room);
+        found.findings.first().map(|finding| finding.kind)
+    }
+
+    #[test]
+    fn what_goes_makes_room_for_what_comes_but_a_device_holds_no_more_than_it_can() {
+        let of = |free, capacity| kind_of_room(Some(free), Some(capacity), true);
+        assert_eq!(of(999, 1000), Some(FindingKind::RoomTight));
+        assert!(FindingKind::RoomTight.refuses().is_none());
+        assert_eq!(of(999, 999), Some(FindingKind::NoRoom));
+        assert_eq!(of(1000, 1000), None);
     }
 
     #[test]
     fn all_that_stands_in_the_way_is_told_at_once() {
         let mut found = Preflight::default();
         found.system("18.0", "17.5");
-        found.room(10, Some(1));
+        let ready = Ready { free_bytes: Some(1), capacity_bytes: None, find_my: None };
+        found.room(10, &ready, false);
         let said = found.refusal().unwrap();
         assert_eq!(said.kind(), DeviceErrorKind::SnapshotUnfit);
         assert!(

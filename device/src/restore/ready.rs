@@ -20,6 +20,8 @@ const FIND_MY_IS_ON: [&str; 3] = ["IsAssociated", "IsEnabled", "fmipEnabled"];
 pub struct Ready {
     /// How much room it has, in bytes.
     pub free_bytes: Option<u64>,
+    /// How much its owner's data may take at all, in bytes.
+    pub capacity_bytes: Option<u64>,
     /// Whether "Find My" is on.
     pub find_my: Option<bool>,
 }
@@ -37,15 +39,19 @@ impl Ready {
     }
 
     fn of_values(disk: Option<&Value>, find_my: Option<&Value>) -> Ready {
-        let free = disk.and_then(Value::as_dictionary).and_then(|disk| {
-            let free = ["AmountDataAvailable", "TotalDataAvailable"];
-            free.into_iter().find_map(|key| disk.get(key)?.as_unsigned_integer())
-        });
+        let first_of = |keys: &[&str]| {
+            let disk = disk.and_then(Value::as_dictionary)?;
+            keys.iter().find_map(|key| disk.get(key)?.as_unsigned_integer())
+        };
         let find_my = find_my.and_then(Value::as_dictionary).and_then(|find_my| {
             let said = FIND_MY_IS_ON.into_iter().filter_map(|key| flag(find_my.get(key)?));
             said.reduce(|one, other| one || other)
         });
-        Ready { free_bytes: free, find_my }
+        Ready {
+            free_bytes: first_of(&["AmountDataAvailable", "TotalDataAvailable"]),
+            capacity_bytes: first_of(&["TotalDataCapacity", "TotalDiskCapacity"]),
+            find_my,
+        }
     }
 }
 
@@ -64,7 +70,7 @@ mod tests {
 
     #[test]
     fn what_a_device_does_not_say_is_not_known() {
-        let nothing = Ready { free_bytes: None, find_my: None };
+        let nothing = Ready { free_bytes: None, capacity_bytes: None, find_my: None };
         assert_eq!(Ready::of_values(None, None), nothing);
         let odd =
             dictionary([("AmountDataAvailable", "much".into()), ("IsAssociated", "x".into())]);

@@ -157,7 +157,7 @@ impl Ours {
             without_bytes: needs.never_stored.count,
         };
         let offer = Offer::read(&view, identity, extent).unwrap();
-        assert_eq!(device.preflight(&offer).findings, []);
+        assert_eq!(device.preflight(&offer, choices).findings, []);
         let run = RestoreRun {
             reader: &view,
             offer: &offer,

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
+const CAPACITY: (&str, &str) = ("com.apple.disk_usage", "TotalDataCapacity");
+
 /// What takes everything of the phone's with it.
 const REPLACE: RestoreChoices = RestoreChoices {
     system_files: true,
@@ -95,7 +97,7 @@ pub(crate) fn restore_after(
     if let Some(password) = how.password {
         offer.require_opens_with(password, &table.interrupt)?;
     }
-    if let Some(refusal) = device.preflight(&offer).refusal() {
+    if let Some(refusal) = device.preflight(&offer, how.choices).refusal() {
         return Err(refusal);
     }
     before();
@@ -261,7 +263,7 @@ fn what_the_phone_says_of_itself_is_looked_at_before_anything_is_asked() {
     let kept = days(&table, 1).remove(0).0;
     for (faults, kind, words) in [
         (told(LockdownValue::FIND_MY, Some(true.into())), Kind::FindMyOn, "Find My"),
-        (told(LockdownValue::FREE_BYTES, Some(1000.into())), Kind::NoSpaceOnDevice, "1000"),
+        (told(CAPACITY, Some(1000.into())), Kind::NoSpaceOnDevice, "1000"),
         (told(("", "ProductVersion"), Some("17.5".into())), Kind::SnapshotUnfit, "update"),
     ] {
         table.phone().set_faults(faults);
@@ -282,7 +284,7 @@ fn what_the_phone_says_of_itself_is_looked_at_before_anything_is_asked() {
     let needs = check::preflight(&repository, &kept.snapshot, &Silent, &table.interrupt).unwrap();
     let whole = extent(&needs, &kept);
     let offer = Offer::read(&view, identity, Extent { is_complete: false, ..whole }).unwrap();
-    let found = device.preflight(&offer);
+    let found = device.preflight(&offer, RestoreChoices::default());
     let kinds: Vec<_> = found.findings.iter().map(|finding| finding.kind).collect();
     assert!(kinds.contains(&FindingKind::Incomplete), "{found:?}");
     assert_eq!(found.refusal().unwrap().kind(), Kind::SnapshotUnfit);

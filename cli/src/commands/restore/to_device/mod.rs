@@ -125,7 +125,7 @@ impl Restore<'_> {
 
     /// Whether anything stands in the way; what does not is warned of.
     fn look(&self, target: &DeviceRestore, offer: &Offer, watch: &Watch) -> Result<(), Failure> {
-        let found: Preflight = target.preflight(offer);
+        let found: Preflight = target.preflight(offer, plan::choices(&self.args.phone));
         if let Some(battery) = target.battery().filter(Battery::is_low) {
             let (shown, percent) = (self.device.shown(), battery.percent);
             Progress::warn(

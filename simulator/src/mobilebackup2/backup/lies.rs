@@ -17,7 +17,8 @@ const BLOCK: u32 = 32 << 10;
 pub(super) fn tell(session: &mut Session<'_, '_>) -> Step<()> {
     let Some(lie) = session.faults.lie else { return Ok(()) };
     let udid = session.udid.clone();
-    let staged = |name: &str| format!("{udid}/Snapshot/{name}");
+    let staging = format!("{udid}/Snapshot");
+    let staged = |name: &str| format!("{staging}/{name}");
     let host = &mut session.host;
     let told = match lie {
         Lie::UploadsOutside => host.upload_bytes(&staged("../../../etc/passwd"), b"mine"),
@@ -31,7 +32,8 @@ pub(super) fn tell(session: &mut Session<'_, '_>) -> Step<()> {
             let name = |n: u64| format!("{udid}-{:08}-{:06}", n / 1_000_000, n % 1_000_000);
             (0..WITHOUT_END).try_for_each(|n| host.create_folder(&name(n)))
         }
-        Lie::ListsWithoutEnd => (0..WITHOUT_END).try_for_each(|_| host.list(&udid).map(drop)),
+        // A short listing: it is the number that matters.
+        Lie::ListsWithoutEnd => (0..WITHOUT_END).try_for_each(|_| host.list(&staging).map(drop)),
         Lie::MovesWithoutEnd => {
             let (mut here, mut there) = (staged("Here.plist"), staged("There.plist"));
             host.upload_bytes(&here, b"restless")?;

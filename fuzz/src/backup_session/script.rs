@@ -67,7 +67,12 @@ impl Script {
         self.0.iter().take_while(|step| !step.is_last && !step.is_raw)
     }
 
-    /// Every content that comes whole. After raw bytes nobody can say.
+    /// Whether nobody can say what it brings.
+    pub(super) fn is_raw(&self) -> bool {
+        self.0.iter().any(|step| step.is_raw)
+    }
+
+    /// Every content that comes whole; raw bytes may bring others.
     pub(super) fn contents(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().flat_map(|step| &step.contents).map(Vec::as_slice)
     }
@@ -167,12 +172,16 @@ fn step(kind: u8, rest: &mut Rest<'_>) -> Step {
             let value = list(&paths);
             of_paths("DLMessageDownloadFiles", paths, value)
         }
-        9 => plain(match rest.below(4) {
-            0 => vec!["DLMessagePing".into()],
-            1 => vec!["DLMessageGetFreeDiskSpace".into()],
-            2 => vec!["DLMessagePurgeDiskSpace".into(), (u64::from(rest.below(255)) << 27).into()],
-            _ => vec![Value::from(format!("DL{}", rest.text()))],
-        }),
+        9 => match rest.below(4) {
+            0 => plain(vec!["DLMessagePing".into()]),
+            1 => plain(vec!["DLMessageGetFreeDiskSpace".into()]),
+            2 => {
+                let amount = u64::from(rest.below(255)) << 27;
+                plain(vec!["DLMessagePurgeDiskSpace".into(), amount.into()])
+            }
+            // It may be one that is known, and mean anything.
+            _ => Step { is_raw: true, ..plain(vec![Value::from(format!("DL{}", rest.text()))]) },
+        },
         10 => {
             let mut response = Dictionary::new();
             response.insert("MessageName".to_owned(), "Response".into());

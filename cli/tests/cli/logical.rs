@@ -307,6 +307,21 @@ fn restore_takes_the_stored_files_that_names_choose() {
     }
 }
 
+#[test]
+fn names_that_choose_nothing_restore_nothing_and_remove_nothing() {
+    let table = table();
+    table.done(&["snapshot"]);
+    let mine = table.at("home/back").join(table.udid(0)).join("mine");
+    fs::create_dir_all(mine.parent().unwrap()).unwrap();
+    fs::write(&mine, "my own").unwrap();
+    for more in [&[][..], &["--delete"], &["--include", "nothing-like-it", "--delete"]] {
+        let words = ["restore", "latest", "--include", "HomeDomain:nope", "--target", "back"];
+        ends_with(&table.run(&[&words, more].concat()), 0, "nothing in the snapshot matches");
+        assert_eq!(found_in(&table.at("home/back")).len(), 1, "{more:?}");
+        assert_eq!(fs::read(&mine).unwrap(), b"my own");
+    }
+}
+
 /// Snapshots of an encrypted phone, made with and without its password.
 fn encrypted_both_ways(words: &[&str]) -> (Table, Truth) {
     let table = encrypted_table();

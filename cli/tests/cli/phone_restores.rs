@@ -7,11 +7,14 @@ use devsnap_simulator::contents::{Contents, Item, Kind, Truth};
 use devsnap_simulator::mobilebackup2::{Habits, RestoreReport};
 use devsnap_simulator::phone::{Cut, CutAt, Faults, LockdownValue, Stage as At};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 const CAPACITY: (&str, &str) = ("com.apple.disk_usage", "TotalDataCapacity");
 
@@ -167,20 +170,26 @@ fn only_the_phones_own_snapshots_are_meant_unless_another_is_named_and_welcome()
     assert_eq!(next["parent"], second.as_str());
 }
 
-/// What it says to a person at a terminal who types `line`.
-fn at_a_terminal(table: &Table, words: &[&str], line: &str) -> Output {
+/// Both ends of a terminal: the one that a person has, and the program's.
+fn terminal() -> (fs::File, OwnedFd) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
     let slave = rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    (master.into(), slave)
+}
+
+/// What it says to a person at a terminal who types `line`.
+fn at_a_terminal(table: &Table, words: &[&str], line: &str) -> Output {
+    let (mut master, slave) = terminal();
     let mut command = table.command(words);
     command.env("DEVSNAP_PASSWORD_FILE", table.at("password"));
     command.stdin(slave).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     drop(command);
     // It lies there until it is read.
-    fs::File::from(master.try_clone().unwrap()).write_all(line.as_bytes()).unwrap();
+    master.write_all(line.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     drop(master);
     output
@@ -215,6 +224,42 @@ fn a_person_names_the_device_or_nothing_is_sent() {
     }
     let options = report(&table, 0).unwrap().options;
     assert!(!options.system_files && options.preserve_settings && !options.remove_not_restored);
+}
+
+#[test]
+fn the_question_stays_on_the_terminal_while_it_is_thought_about() {
+    let table = Table::ready(&[0]);
+    days(&table, 0, 1);
+    let (mut terminal, slave) = terminal();
+    let mut command = table.command(&["restore", "latest", "-d", table.udid(0)]);
+    command.env("DEVSNAP_PASSWORD_FILE", table.at("password")).env("TERM", "xterm");
+    command.stdin(slave.try_clone().unwrap()).stdout(Stdio::null()).stderr(slave);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let (said, heard) = std::sync::mpsc::channel();
+    let mut from = terminal.try_clone().unwrap();
+    // It ends when nobody has the terminal any more.
+    let reading = std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(len @ 1..) = from.read(&mut piece) {
+            let _ = said.send(piece[..len].to_vec());
+        }
+    });
+    let mut screen = String::new();
+    let is_asked = |screen: &str| screen.contains("To go on, type") && screen.ends_with("): ");
+    while !is_asked(&screen) {
+        let more = heard.recv_timeout(Duration::from_secs(60));
+        screen.push_str(&String::from_utf8_lossy(&more.expect(&screen)));
+    }
+    // Progress is drawn five times a second.
+    let more = heard.recv_timeout(Duration::from_secs(1)).map(|b| String::from_utf8(b).unwrap());
+    assert!(more.is_err(), "{more:?}");
+    rustix::process::kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    terminal.write_all(b"\n").unwrap();
+    drop(terminal);
+    reading.join().unwrap();
+    assert!(report(&table, 0).is_none(), "the phone was asked");
 }
 
 #[test]

@@ -138,6 +138,11 @@ impl DeviceRestore {
         Ok(DeviceRestore { device, info, battery, ready, options, watch })
     }
 
+    /// From now on `watch` sees what is done, in place of who saw it until then.
+    pub fn watched_by(&mut self, watch: Arc<dyn DeviceWatch>) {
+        self.watch = watch;
+    }
+
     /// Who it is.
     pub fn info(&self) -> &DeviceInfo {
         &self.info

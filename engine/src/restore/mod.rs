@@ -64,7 +64,8 @@ pub struct RestoreOptions {
     /// target's only entry, under its own name).
     pub subtree: TreePath,
     /// Only paths (seen from `subtree`) that one of these matches, with all below them and the
-    /// folders above; empty = everything. A folder above that is there keeps its attributes.
+    /// folders above; `None`: everything. A set without patterns chooses nothing. A folder above that is
+    /// there keeps its attributes.
     pub include: Option<GlobSet>,
     /// What becomes of files that are there.
     pub overwrite: Overwrite,
@@ -212,7 +213,7 @@ impl<'a> Run<'a> {
 
     /// Whether no parts were asked for.
     fn is_everything(&self) -> bool {
-        self.options.include.as_ref().is_none_or(|globs| globs.is_empty())
+        self.options.include.is_none()
     }
 
     fn tally(&self, count: impl FnOnce(&mut RestoreReport)) {

@@ -46,7 +46,7 @@ impl<'a> Selection<'a> {
         Selection {
             entries: view.walk(subtree),
             subtree,
-            include: include.filter(|globs| !globs.is_empty()),
+            include,
             above: Vec::new(),
             whole: None,
             ready: VecDeque::new(),

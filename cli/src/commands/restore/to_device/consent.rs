@@ -25,6 +25,10 @@ pub(super) fn ask(session: &Session<'_>, device: &DeviceInfo) -> Result<(), Fail
         last_four(device)
     );
     let typed = person.ask_aloud("confirm", &sentence)?;
+    if session.interrupt.is_raised() {
+        return Err(Failure::new(ExitCode::Interrupted, "stopping as asked")
+            .hint("nothing was sent to the device"));
+    }
     if typed.is_some_and(|typed| is_meant(&typed, device)) {
         return Ok(());
     }

@@ -17,7 +17,7 @@ use crate::report::Watch;
 use crate::report::text::size;
 use devsnap_device::lockdown::Battery;
 use devsnap_device::restore::{Offer, Preflight, RestoreOutcome, RestoreRun};
-use devsnap_device::watch::DeviceWatch;
+use devsnap_device::watch::{DeviceWatch, Unwatched};
 use devsnap_device::{DeviceError, DeviceRestore, DeviceRestoreOptions};
 use devsnap_engine::check::Needs;
 use devsnap_engine::error::ErrorKind;
@@ -73,7 +73,7 @@ impl Restore<'_> {
         let source = meant::device_of(named)?;
         let report = session.report;
         let watch = Arc::new(report.watch_device(self.device.udid().as_str(), self.device.name()));
-        let target = self.connect(&watch)?;
+        let mut target = self.connect(&watch)?;
         let needs = stored::look(self.repository, named, &*watch, session.interrupt)?;
         let view = self.repository.view(&named.snapshot);
         let offer = Offer::read(&view, source, stored::extent(&needs, named)).map_err(told)?;
@@ -82,13 +82,16 @@ impl Restore<'_> {
             // Each pack of a distant store is asked for a byte: none lies in cold storage.
             self.stage(&needs, StageArg::Never, &watch)?;
         }
+        // Nothing moves on the terminal while a person is asked.
+        target.watched_by(Arc::new(Unwatched));
         drop(watch);
         let password = self.password(&offer)?;
+        let info = target.info().clone();
 
         let plan = Plan {
             named,
             source,
-            target: target.info(),
+            target: &info,
             offer: &offer,
             choices: plan::choices(&args.phone),
             with_apps: !args.phone.skip_apps,
@@ -103,10 +106,10 @@ impl Restore<'_> {
         }
         report.warn(UNPROVEN);
         if !args.phone.yes {
-            consent::ask(session, target.info())?;
+            consent::ask(session, &info)?;
         }
-        let outcome = self.send(&target, &plan, &needs, password)?;
-        restored::remember(self.repository, target.info(), named);
+        let outcome = self.send(target, &plan, &needs, password)?;
+        restored::remember(self.repository, &info, named);
         report.summary(|| plan.summary(Some(&outcome)), || said(&plan, &outcome))?;
         Ok(ExitCode::Done)
     }
@@ -184,7 +187,7 @@ impl Restore<'_> {
 
     fn send(
         &self,
-        target: &DeviceRestore,
+        mut target: DeviceRestore,
         plan: &Plan<'_>,
         needs: &Needs,
         password: Option<Zeroizing<String>>,
@@ -202,6 +205,8 @@ impl Restore<'_> {
         }
         let view = repository.view(&named.snapshot);
         let watch = session.report.watch_device(self.device.udid().as_str(), self.device.name());
+        let watch = Arc::new(watch);
+        target.watched_by(watch.clone());
         let (files, bytes) = plan.offer.size();
         watch.expect(files, bytes);
         watch.expect_no_more();
@@ -211,11 +216,11 @@ impl Restore<'_> {
             choices: plan.choices,
             with_apps: plan.with_apps,
             password,
-            progress: &watch,
+            progress: &*watch,
             interrupt: session.interrupt,
         };
         let ended = target.run(&run);
-        drop(watch);
+        drop((target, watch));
         if !awake.is_held() {
             let note = "nothing here could keep this computer from falling asleep meanwhile";
             session.report.note(note);

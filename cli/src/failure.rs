@@ -104,6 +104,9 @@ impl Failure {
     /// Adds what a device had sent before, if it had.
     #[must_use]
     pub fn after(mut self, received: Received) -> Self {
+        if self.code == ExitCode::Interrupted && received.is_of_use() != Some(true) {
+            self.advice = Some("nothing was kept; run it again when it suits".to_owned());
+        }
         self.received = (!received.is_nothing()).then_some(received);
         self
     }

@@ -76,9 +76,11 @@ pub struct EncryptionVerifyArgs {
     /// Which snapshot: latest, latest~2, id, tag or date [default: the newest of the device]
     #[arg(value_name = "SNAP", conflicts_with = "device")]
     pub snapshot: Option<String>,
-    /// Which device; it need not be attached
-    #[command(flatten)]
-    pub choice: DeviceChoice,
+    /// Which device: its name or UDID; it need not be attached [default: the only one there are
+    /// snapshots of]
+    #[arg(short, long, value_name = "NAME|UDID")]
+    #[arg(visible_alias = "udid", visible_short_alias = 'u')]
+    pub device: Option<String>,
     /// The password.
     #[command(flatten)]
     pub password: BackupPasswordArgs,

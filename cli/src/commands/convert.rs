@@ -1,12 +1,14 @@
 //! `devsnap convert`: encrypted snapshots that were stored as they came, as plaintext from now on.
 use super::Session;
 use crate::args::ConvertArgs;
-use crate::failure::{ExitCode, Failure};
+use crate::failure::{ExitCode, Failure, device_kind};
 use crate::password::Password;
 use crate::report::text::size;
-use devsnap_device::Udid;
+use devsnap_device::conversion::Locked;
 use devsnap_device::stored_set::StoredSet;
+use devsnap_device::{DeviceErrorKind, Udid};
 use devsnap_engine::backup::{BackupOptions, BackupReport, create_snapshot};
+use devsnap_engine::error::Error;
 use devsnap_engine::id::SnapshotId;
 use devsnap_engine::node::Time;
 use devsnap_engine::progress::Progress;
@@ -15,6 +17,8 @@ use devsnap_engine::snapshot::{Named, Origin};
 use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
+
+const TO_PRUNE: &str = "`devsnap prune` frees what the old snapshots had to themselves";
 
 pub(super) fn run(session: &Session<'_>, args: &ConvertArgs) -> Result<ExitCode, Failure> {
     let password = session.backup_password(&args.backup_password)?;
@@ -32,7 +36,12 @@ pub(super) fn run(session: &Session<'_>, args: &ConvertArgs) -> Result<ExitCode,
         Conversion { password: Arc::new(password), converts_media: args.convert_media };
     let mut count = 0;
     for named in chosen {
-        let converted = conversion.convert(session, &repository, named)?;
+        let converted = conversion.convert(session, &repository, named);
+        let converted = converted.inspect_err(|_| {
+            if count > 0 {
+                session.report.note(TO_PRUNE);
+            }
+        })?;
         count += usize::from(converted.replaced_by.is_some());
         converted.tell(session, named)?;
     }
@@ -40,7 +49,7 @@ pub(super) fn run(session: &Session<'_>, args: &ConvertArgs) -> Result<ExitCode,
         || json!({ "message_type": "summary", "converted": count }),
         || match count {
             0 => "nothing was converted".to_owned(),
-            _ => "`devsnap prune` frees what the old snapshots had to themselves".to_owned(),
+            _ => TO_PRUNE.to_owned(),
         },
     )?;
     Ok(ExitCode::Done)
@@ -77,7 +86,7 @@ impl Conversion {
         let options = as_before(named);
         let made = create_snapshot(repository, &mut source, &options, &watch, session.interrupt);
         drop(watch);
-        let made = made?.named;
+        let made = made.map_err(|error| not_converted(error, named))?.named;
         let (files, bytes) = source.converted();
         let stored_bytes = made.snapshot.totals.stored_bytes;
         let nothing = files == 0;
@@ -120,14 +129,38 @@ impl Converted {
     }
 }
 
+/// The failure, by the name of the snapshot that stays as it is. Its password is not the device's of today.
+fn not_converted(error: Error, named: &Named) -> Failure {
+    let failure = match device_kind(&error) {
+        Some(DeviceErrorKind::WrongPassword) => Locked::Wrong.into(),
+        _ => Failure::from(error),
+    };
+    failure.of(&format!("snapshot {}", named.id.short()))
+}
+
 /// Converts what `made` has stored as it came; from then on `made` is the snapshot that took its place.
+/// With a wrong password it stays as it is, which is said.
 pub(super) fn convert_made(
     session: &Session<'_>,
     repository: &Repository,
     made: &mut BackupReport,
     conversion: &Conversion,
 ) -> Result<(), Failure> {
-    let converted = conversion.convert(session, repository, &made.named)?;
+    let converted = match conversion.convert(session, repository, &made.named) {
+        Ok(converted) => converted,
+        Err(failure) => {
+            let short = made.named.id.short();
+            session.report.warn(&format!(
+                "snapshot {short} is stored, its files as the device encrypted them: {}; `devsnap \
+                 convert {short}` does it later",
+                failure.message()
+            ));
+            return match failure.code() {
+                ExitCode::WrongBackupPassword => Ok(()),
+                _ => Err(failure),
+            };
+        }
+    };
     if let Some(named) = converted.replaced_by {
         session.report.note(&format!(
             "{} files became plaintext, from what was stored of snapshot {}",

@@ -70,7 +70,7 @@ fn advice_in_restore(kind: DeviceErrorKind) -> Option<&'static str> {
             "it is the backup password that the device had when the snapshot was made: neither its \
              passcode nor the password of the repository"
         }
-        Kind::SnapshotUnfit => "take another snapshot: `devsnap snapshots` lists them",
+        Kind::SnapshotUnfit => "choose another snapshot: `devsnap snapshots` lists them",
         Kind::StorageFailed => "the device may hold a part of the snapshot now; run it again",
         Kind::Cancelled => {
             "the device may hold a part of the snapshot now; run it again when it suits"
@@ -163,7 +163,7 @@ fn advice_of(kind: DeviceErrorKind) -> Option<&'static str> {
         }
         Kind::NoSpaceOnDevice => "free some space on the device and run it again",
         Kind::PreviousUnusable => "back up everything with --full",
-        Kind::SnapshotUnfit => "take another snapshot: `devsnap snapshots` lists them",
+        Kind::SnapshotUnfit => "choose another snapshot: `devsnap snapshots` lists them",
         Kind::StorageFailed => "run it again; the last snapshot is as it was",
         Kind::Cancelled => "the last snapshot is as it was; run it again when it suits",
         Kind::UnfinishedBackupSet => {

@@ -112,6 +112,9 @@ fn what_a_phone_refuses_is_told_and_leaves_its_password_as_it_is() {
     let last = objects_of(&shown(&output)).pop().unwrap();
     assert_eq!((&last["code"], &last["kind"]), (&25.into(), &"wrong-backup-password".into()));
     ends_with(&run(&table, &on, &[]), 1, "encrypts its backups already");
+    let same = ["encryption", "change-password", "--backup-password-file", "first"];
+    let same = [&same[..], &["--new-backup-password-file", "first"]].concat();
+    ends_with(&run(&table, &same, &[]), 2, "the new backup password is the old one");
     table.fault(0, Faults { requires_encryption: true, ..Faults::default() });
     ends_with(&run(&table, &off, &[]), 24, "requires encrypted backups");
     table.fault(0, Faults { refusal: Some(22), ..Faults::default() });

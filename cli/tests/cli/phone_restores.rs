@@ -136,6 +136,11 @@ fn a_dry_run_looks_and_asks_nothing_of_the_phone() {
 fn only_the_phones_own_snapshots_are_meant_unless_another_is_named_and_welcome() {
     let table = Table::ready(&[0, 2]);
     let (first, truth) = days(&table, 0, 1).remove(0);
+    ends_with(
+        &restore(&table, &["latest", "-d", table.udid(1), "--dry-run"]),
+        1,
+        "is in the repository",
+    );
     let (second, _) = days(&table, 1, 1).remove(0);
     let [own, other] = [0, 1].map(|place| table.udid(place).to_owned());
     let dry = |words: &[&str]| restore(&table, &[words, &["--dry-run"]].concat());
@@ -277,7 +282,7 @@ fn flags_are_sent_and_a_failure_has_its_code() {
     let sent = report(&table, 0).unwrap();
     assert!(!sent.options.preserve_settings && sent.options.remove_not_restored);
     for (code, exit, words) in [
-        (205, 1, "take another snapshot"),
+        (205, 1, "choose another snapshot"),
         (211, 24, "Find My"),
         (106, 20, "too little room for the snapshot"),
         (208, 22, "passcode"),

@@ -101,7 +101,9 @@ fn a_snapshot_that_was_stored_as_it_came_is_converted_and_reads_the_same() {
     ends_with(&refused, 2, "password");
     let words = with_password(&table, &["convert", "latest"], "other-password");
     let refused = table.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    ends_with(&refused, 25, "the backup password is wrong");
+    let short = &before["id"].as_str().unwrap()[..8];
+    ends_with(&refused, 25, &format!("snapshot {short}: the backup password is wrong"));
+    assert!(err(&refused).contains("had when the backup was made"), "{}", err(&refused));
     assert!(!err(&refused).contains("another"));
     assert_eq!(table.newest(), before["id"], "nothing was done");
 
@@ -156,6 +158,12 @@ fn the_folder_that_another_program_wrote_is_kept_as_plaintext_too() {
     assert!(restored(&table, "latest").0 == files);
     let stats = table.summary(&["stats"]);
     assert!(stats["bytes_encrypted_as_plaintext"].as_u64().unwrap() > 0, "{stats}");
+    // The wrong one costs nothing here either.
+    let words = with_password(&table, &["snapshot", set.to_str().unwrap()], "other-password");
+    let kept = table.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    ends_with(&kept, 0, "the backup password is wrong");
+    assert!(err(&kept).contains(&format!("devsnap convert {}", &table.newest()[..8])));
+    assert!(restored(&table, "latest").0 == files);
 }
 
 /// Decrypts every file of a set and prints the digests: the work of other people's software.

@@ -56,7 +56,7 @@ pub enum NotLogical {
 #[non_exhaustive]
 pub enum NoContent {
     /// Folders and links have none.
-    #[error("it is no file")]
+    #[error("it is a folder or a link, and has no content")]
     NoFile,
     /// The snapshot lacks the stored file.
     #[error("the snapshot does not have its content")]

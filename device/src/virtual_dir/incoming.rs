@@ -115,9 +115,12 @@ impl Receiver for Incoming<'_, '_> {
         }
     }
 
-    fn has_enough(&self) -> bool {
-        let bytes = self.dir.bytes.max(self.dir.fallen_bytes);
-        bytes > self.dir.receive_max_bytes || self.dir.files_begun > self.dir.receive_max_files
+    fn too_much(&self) -> Option<&'static str> {
+        let dir = &*self.dir;
+        if dir.bytes.max(dir.fallen_bytes) > dir.receive_max_bytes {
+            return Some("more than it was told there is room for");
+        }
+        (dir.files_begun > dir.receive_max_files).then_some("more files than any device has")
     }
 
     fn end(&mut self, end: FileEnd) {

@@ -108,7 +108,8 @@ pub(super) fn dump(
 ) -> Result<(), Failure> {
     opener.with(named, |set| {
         let row = row_at(set, word)?.ok_or_else(|| not_there(word, named))?;
-        copy(&mut *set.open(&row)?.content)
+        let mut file = set.open(&row).map_err(|no| Failure::from(no).of(&word.to_string()))?;
+        copy(&mut *file.content)
     })
 }
 

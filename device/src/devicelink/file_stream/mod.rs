@@ -20,9 +20,6 @@ pub const BLOCK_LEN: usize = 32 << 10;
 /// The longest path believed, in bytes; as in other clients.
 pub const PATH_LEN_MAX: usize = 4096;
 
-/// What a device sends that is left for it.
-const TOO_MUCH: &str = "more than it was told there is room for, or more files than any device has";
-
 /// What is kept of the device's words about a file that failed, in bytes.
 const REASON_LEN_MAX: usize = 1024;
 
@@ -98,9 +95,9 @@ pub trait Receiver {
     fn data(&mut self, bytes: &[u8]);
     /// It ends.
     fn end(&mut self, end: FileEnd);
-    /// Whether so much has come that the stream need not be heard out: no device sends that.
-    fn has_enough(&self) -> bool {
-        false
+    /// What has come that is so much that the stream need not be heard out: no device sends that.
+    fn too_much(&self) -> Option<&'static str> {
+        None
     }
 }
 
@@ -115,8 +112,8 @@ pub fn receive(wire: &mut dyn Wire, to: &mut dyn Receiver) -> Result<()> {
     while let Some(device_path) = read_path(wire)? {
         let host_path = read_path(wire)?.ok_or_else(|| bad("a file without a path"))?;
         to.begin(&device_path, &host_path);
-        if to.has_enough() {
-            return Err(bad(TOO_MUCH));
+        if let Some(what) = to.too_much() {
+            return Err(bad(what));
         }
         let end = receive_blocks(wire, &mut buffer, to)?;
         to.end(end);
@@ -172,8 +169,8 @@ fn receive_blocks(
             }
             left -= u32::try_from(part).expect("because it is no more than what is left");
         }
-        if to.has_enough() {
-            return Err(bad(TOO_MUCH));
+        if let Some(what) = to.too_much() {
+            return Err(bad(what));
         }
         if code[0] != code::DATA {
             return Ok(FileEnd::Failed(String::from_utf8_lossy(&reason).into_owned()));

@@ -40,8 +40,13 @@ pub(super) fn change_password(
     session: &Session<'_>,
     args: &ChangeBackupPasswordArgs,
 ) -> Result<ExitCode, Failure> {
+    session.report.warn(NOBODY_RECOVERS);
     let old = text(session.backup_password(&args.old)?)?;
     let new = text(session.new_backup_password(&args.new)?)?;
+    if old == new {
+        return Err(Failure::usage("the new backup password is the old one")
+            .hint("give another, or leave it as it is; the device was asked nothing"));
+    }
     run(session, &args.device, &PasswordChange::Change { old, new })
 }
 
@@ -91,7 +96,13 @@ fn at_device(
         ..EncryptionOptions::new(host.records.clone())
     };
     let transport = Arc::clone(&host.transport);
-    let mut device = BackupEncryption::connect(transport, Some(udid), options, watch, interrupt)?;
+    let connected = BackupEncryption::connect(transport, Some(udid), options, watch, interrupt);
+    let mut device = connected.map_err(|error| match Failure::from(error) {
+        stopped if stopped.code() == ExitCode::Interrupted => {
+            stopped.hint("no password was asked for on the device, and none was changed")
+        }
+        failure => failure,
+    })?;
     if is_as_wished(device.state(), change, attached.shown())? {
         return Ok(Done::Nothing);
     }

@@ -45,7 +45,7 @@ fn chosen(
     if let Some(text) = &args.snapshot {
         return session.one(repository, text);
     }
-    if let Some(name) = &args.choice.device {
+    if let Some(name) = &args.device {
         return session.one(repository, &format!("{name}@latest"));
     }
     let found = session.all_snapshots(repository)?;

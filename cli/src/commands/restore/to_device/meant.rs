@@ -45,6 +45,14 @@ impl Meant {
             let by_id = found.named.iter().filter(|named| is_id_of(named, &selector.which));
             let by_id: Vec<Named> = by_id.cloned().collect();
             found.named.retain(|named| is_own(named));
+            if found.named.is_empty() && found.unreadable.is_empty() && by_id.is_empty() {
+                let shown = device.shown();
+                let line = format!("no snapshot of {shown} is in the repository");
+                return Err(Failure::new(ExitCode::Failed, line).hint(
+                    "`devsnap snapshots` lists those of other devices: one is named DEVICE@latest, or by \
+                     its id, with --other-device",
+                ));
+            }
             match session.select_among(&found, &self.text) {
                 Ok(named) => named.clone(),
                 Err(_) if !by_id.is_empty() => {

@@ -27,6 +27,7 @@ use devsnap_engine::snapshot::Named;
 use held::Held;
 use meant::Meant;
 use plan::Plan;
+use std::cell::Cell;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -52,8 +53,15 @@ pub(super) fn run(
             false => Some(Held::open(session, &repository)?),
         };
         let named = meant.select(session, &repository, &device)?;
-        let restore = Restore { session, args, host, device, repository: &repository, named };
-        restore.perform()
+        let was_asked = Cell::new(false);
+        let (repository, was_asked) = (&repository, &was_asked);
+        let restore = Restore { session, args, host, device, repository, named, was_asked };
+        restore.perform().map_err(|failure| match failure.code() {
+            ExitCode::Interrupted if !was_asked.get() => {
+                failure.hint("nothing was asked of the device")
+            }
+            _ => failure,
+        })
     })
 }
 
@@ -65,6 +73,8 @@ struct Restore<'a> {
     device: Attached,
     repository: &'a Repository,
     named: Named,
+    /// The device was asked to restore.
+    was_asked: &'a Cell<bool>,
 }
 
 impl Restore<'_> {
@@ -219,6 +229,7 @@ impl Restore<'_> {
             progress: &*watch,
             interrupt: session.interrupt,
         };
+        self.was_asked.set(true);
         let ended = target.run(&run);
         drop((target, watch));
         if !awake.is_held() {

@@ -2,7 +2,7 @@
 use super::Session;
 use crate::args::CheckArgs;
 use crate::failure::{ExitCode, Failure};
-use crate::report::{escaped, json, text::size};
+use crate::report::{escaped, json, text::counted, text::size};
 use devsnap_engine::check::{CheckOptions, CheckReport, Finding, Severity, check};
 use serde_json::{Value, json};
 
@@ -82,8 +82,10 @@ fn for_people(report: &CheckReport, args: &CheckArgs) -> String {
         (damages, _) => format!("{damages} × damage, {notices} × notice"),
     };
     format!(
-        "Checked {} snapshots, {} packs, {} blobs{read}: {end}{stations}",
-        report.snapshots, report.packs, report.blobs
+        "Checked {}, {}, {}{read}: {end}{stations}",
+        counted(report.snapshots, "snapshot"),
+        counted(report.packs, "pack"),
+        counted(report.blobs, "blob")
     )
 }
 

@@ -3,7 +3,7 @@ use super::Session;
 use crate::args::ConvertArgs;
 use crate::failure::{ExitCode, Failure, device_kind};
 use crate::password::Password;
-use crate::report::text::size;
+use crate::report::text::{counted, size};
 use devsnap_device::conversion::Locked;
 use devsnap_device::stored_set::StoredSet;
 use devsnap_device::{DeviceErrorKind, Udid};
@@ -117,10 +117,10 @@ impl Converted {
             || match &self.replaced_by {
                 None => format!("Snapshot {}: nothing to convert", before.id.short()),
                 Some(named) => format!(
-                    "Snapshot {} takes the place of {}: {} files, {}, as plaintext; {} stored for it",
+                    "Snapshot {} takes the place of {}: {}, {}, as plaintext; {} stored for it",
                     named.id.short(),
                     before.id.short(),
-                    self.files,
+                    counted(self.files, "file"),
                     size(self.bytes),
                     size(self.stored_bytes),
                 ),
@@ -163,8 +163,8 @@ pub(super) fn convert_made(
     };
     if let Some(named) = converted.replaced_by {
         session.report.note(&format!(
-            "{} files became plaintext, from what was stored of snapshot {}",
-            converted.files,
+            "{} became plaintext, from what was stored of snapshot {}; `devsnap prune` frees that",
+            counted(converted.files, "file"),
             made.named.id.short()
         ));
         made.named.id = named.id;

@@ -5,7 +5,7 @@ use crate::args::FindArgs;
 use crate::failure::{ExitCode, Failure};
 use crate::patterns;
 use crate::report::json;
-use crate::report::text::{moment, size, what};
+use crate::report::text::{counted, moment, size, what};
 use devsnap_engine::node::Node;
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
@@ -65,7 +65,7 @@ pub(super) fn run(session: &Session<'_>, args: &FindArgs) -> Result<ExitCode, Fa
             line.insert("snapshots".to_owned(), named.len().into());
             line.into()
         },
-        || format!("{matches} found in {} snapshots", named.len()),
+        || format!("{matches} found in {}", counted(named.len(), "snapshot")),
     )?;
     Ok(closed.map_or(ExitCode::Done, |failure| failure.code()))
 }

@@ -3,7 +3,7 @@ use super::Session;
 use super::policy::{Judgement, policy_of};
 use crate::args::{PolicyArgs, PruneArgs};
 use crate::failure::{ExitCode, Failure};
-use crate::report::{escaped, json, text::moment, text::size};
+use crate::report::{escaped, json, text::counted, text::moment, text::size};
 use devsnap_engine::id::SnapshotId;
 use devsnap_engine::node::Time;
 use devsnap_engine::progress::Progress;
@@ -164,8 +164,8 @@ fn for_people(pruned: &PruneReport, args: &PruneArgs, forgotten: usize) -> Strin
         return format!("{forgot}Nothing to remove{kept}");
     }
     format!(
-        "{forgot}Removed {} packs ({}), stored {} again: {} less{kept}",
-        pruned.removed_packs,
+        "{forgot}Removed {} ({}), stored {} again: {} less{kept}",
+        counted(pruned.removed_packs, "pack"),
         size(pruned.removed_bytes),
         size(pruned.stored_bytes),
         size(pruned.removed_bytes.saturating_sub(pruned.stored_bytes)),

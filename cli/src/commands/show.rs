@@ -3,7 +3,7 @@ use super::Session;
 use crate::args::OneSnapshot;
 use crate::failure::{ExitCode, Failure};
 use crate::report::json;
-use crate::report::text::{duration, escaped, escaped_bytes, moment, size, state, tags};
+use crate::report::text::{counted, duration, escaped, escaped_bytes, moment, size, state, tags};
 use devsnap_engine::snapshot::{Completeness, DeviceIdentity, Named, Origin};
 use devsnap_engine::source::Verification;
 use serde_json::Value;
@@ -50,7 +50,7 @@ fn for_people(session: &Session<'_>, named: &Named) -> Vec<String> {
     say("Tags", tags(snapshot));
     say("About", escaped(named.description.as_deref().unwrap_or_default()));
     let (paths, bytes) = snapshot.root.map_or((0, 0), |root| (root.entries, root.size_bytes));
-    say("Holds", format!("{paths} paths, {}", size(bytes)));
+    say("Holds", format!("{}, {}", counted(paths, "path"), size(bytes)));
     say(
         "Changes",
         format!("{} new, {} changed, {} removed", totals.new, totals.changed, totals.removed),

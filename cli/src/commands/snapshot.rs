@@ -8,7 +8,7 @@ use crate::args::SnapshotArgs;
 use crate::failure::{ExitCode, Failure};
 use crate::patterns;
 use crate::report::json;
-use crate::report::text::{duration, escaped, size, state, what};
+use crate::report::text::{counted, duration, escaped, size, state, what};
 use devsnap_device::BackupSet;
 use devsnap_engine::backup::{BackupOptions, BackupReport, create_snapshot};
 use devsnap_engine::folder::{FolderOptions, FolderSource};
@@ -245,9 +245,10 @@ fn for_people(made: &BackupReport, stored: Stored) -> String {
     let (paths, bytes) = snapshot.root.map_or((0, 0), |root| (root.entries, root.size_bytes));
     format!(
         "{name}  {}{encrypted}{full}\n  \
-         {paths} paths, {}: {} new, {} changed, {} removed\n  \
+         {}, {}: {} new, {} changed, {} removed\n  \
          read {}, new to the repository {}, stored {} in {}\n  {}",
         what(&snapshot.origin),
+        counted(paths, "path"),
         size(bytes),
         totals.new,
         totals.changed,

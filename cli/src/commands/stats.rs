@@ -1,7 +1,7 @@
 //! `devsnap stats`: what the repository holds and what that costs.
 use super::Session;
 use crate::failure::{ExitCode, Failure};
-use crate::report::text::size;
+use crate::report::text::{counted, size};
 use devsnap_engine::node::{Encoding, NodeKind};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
@@ -105,15 +105,17 @@ fn for_people(
 ) -> String {
     format!(
         "Repository {id}\n  \
-         {snapshots} snapshots of {sources} devices and folders, {} if each stood alone\n  \
-         stored {} in {} packs ({} of contents, {} of trees), {} blobs, {} index segments{}",
+         {} of {sources} {}, {} if each stood alone\n  \
+         stored {} in {} ({} of contents, {} of trees), {}, {}{}",
+        counted(snapshots, "snapshot"),
+        if sources == 1 { "device or folder" } else { "devices and folders" },
         size(logical),
         size(stored.stored_bytes),
-        stored.data_packs + stored.meta_packs,
+        counted(stored.data_packs + stored.meta_packs, "pack"),
         stored.data_packs,
         stored.meta_packs,
-        stored.blobs,
-        stored.segments,
+        counted(stored.blobs, "blob"),
+        counted(stored.segments, "index segment"),
         share(stored.stored_bytes, logical)
             .map_or_else(String::new, |percent| format!("\n  that is {percent} % of the whole")),
     )

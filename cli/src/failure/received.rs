@@ -1,5 +1,5 @@
 //! What a device had sent before its session failed, and what that is good for.
-use crate::report::text::size;
+use crate::report::text::{counted, size};
 
 /// What came in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,7 +27,8 @@ impl Received {
 
     /// For people.
     pub fn sentence(&self) -> String {
-        let came = format!("{} files came whole, {} in all", self.files, size(self.bytes));
+        let came =
+            format!("{} came whole, {} in all", counted(self.files, "file"), size(self.bytes));
         let stored = size(self.bytes_stored);
         match self.is_of_use() {
             None => format!("{came}; nothing of it is stored yet"),

@@ -5,7 +5,7 @@ use devsnap_engine::path::turns_writing;
 use devsnap_engine::snapshot::{Origin, Snapshot};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ZonedDateTime};
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use unicode_width::UnicodeWidthStr;
 
 /// `text` with control characters escaped, so that a hostile name cannot move the cursor, and
@@ -37,6 +37,13 @@ pub fn escaped_bytes(bytes: &[u8]) -> String {
 /// E.g. `61.4 GiB`.
 pub fn size(bytes: u64) -> String {
     ByteSize(bytes).display().iec().to_string()
+}
+
+/// E.g. `1 file`, `2 files`.
+pub fn counted(count: impl Display, thing: &str) -> String {
+    let count = count.to_string();
+    let plural = if count == "1" { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 /// E.g. `412 ms`, `3 s`, `30 min 12 s`, `2 h 5 min`.

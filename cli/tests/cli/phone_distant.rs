@@ -144,7 +144,7 @@ fn from_a_bucket_each_pack_is_read_once_whatever_the_phone_asks() {
     let scene = Scene::ready();
     scene.door.pack_reads();
     let done = scene.restore(&["--replace", "--verbose"]);
-    ends_with(&done, 0, "on this computer's disk now");
+    ends_with(&done, 0, "to this computer's disk");
     // Before that its lists are read, and one pack is asked for a byte.
     let (reads, packs) = (scene.door.pack_reads(), scene.packs());
     assert!((packs..=packs + LISTS + 1).contains(&reads), "{reads} reads of {packs} packs");

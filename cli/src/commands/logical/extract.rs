@@ -4,7 +4,7 @@ use crate::args::ExtractArgs;
 use crate::commands::Session;
 use crate::commands::restore::{Place, overwrite_of, spare_own_folders};
 use crate::failure::{ExitCode, Failure};
-use crate::report::text::size;
+use crate::report::text::{counted, size};
 use devsnap_device::logical::{ExtractOptions, ExtractReport, LogicalView, extract};
 use devsnap_device::manifest::Within;
 use serde_json::{Value, json};
@@ -137,8 +137,8 @@ fn for_people(done: &ExtractReport, args: &ExtractArgs) -> String {
     let verb = if args.dry_run { "Would extract" } else { "Extracted" };
     let place = crate::report::escaped(&args.target.display().to_string());
     let mut said = format!(
-        "{verb} to {place}: {} files written ({}), {} there already",
-        done.files,
+        "{verb} to {place}: {} written ({}), {} there already",
+        counted(done.files, "file"),
         size(done.bytes),
         done.unchanged_files
     );

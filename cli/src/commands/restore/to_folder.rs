@@ -4,7 +4,7 @@ use crate::commands::logical::{self, Opener, Pattern};
 use crate::commands::{Session, paths};
 use crate::failure::{ExitCode, Failure};
 use crate::patterns;
-use crate::report::text::size;
+use crate::report::text::{counted, size};
 use devsnap_engine::folder::{FolderTarget, TargetOptions};
 use devsnap_engine::path::TreePath;
 use devsnap_engine::reader::SnapshotReader;
@@ -223,8 +223,8 @@ fn for_people(done: &RestoreReport, folder: &Path, dry_run: bool) -> String {
     let verb = if dry_run { "Would restore" } else { "Restored" };
     let place = crate::report::escaped(&folder.display().to_string());
     let mut said = format!(
-        "{verb} to {place}: {} files written ({}), {} right already",
-        done.written_files,
+        "{verb} to {place}: {} written ({}), {} right already",
+        counted(done.written_files, "file"),
         size(done.written_bytes),
         done.unchanged_files
     );

@@ -14,7 +14,7 @@ use crate::commands::Session;
 use crate::commands::device::{Attached, Host, find_one, patience, recorded, restored};
 use crate::failure::{ExitCode, Failure};
 use crate::report::Watch;
-use crate::report::text::size;
+use crate::report::text::{counted, size};
 use devsnap_device::lockdown::Battery;
 use devsnap_device::restore::{Offer, Preflight, RestoreOutcome, RestoreRun};
 use devsnap_device::watch::{DeviceWatch, Unwatched};
@@ -208,10 +208,8 @@ impl Restore<'_> {
         let staged = self.stage(needs, self.args.phone.stage, &staging)?;
         drop(staging);
         if staged.packs() > 0 {
-            let (packs, bytes) = (staged.packs(), size(staged.bytes()));
-            session
-                .report
-                .note(&format!("{packs} packs ({bytes}) are on this computer's disk now"));
+            let (packs, bytes) = (counted(staged.packs(), "pack"), size(staged.bytes()));
+            session.report.note(&format!("fetched {packs} ({bytes}) to this computer's disk"));
         }
         let view = repository.view(&named.snapshot);
         let watch = session.report.watch_device(self.device.udid().as_str(), self.device.name());
@@ -249,13 +247,14 @@ fn said(plan: &Plan<'_>, outcome: &RestoreOutcome) -> String {
     let (files, bytes) = outcome.sent;
     let restarts = if plan.choices.reboot { "; it restarts now" } else { "" };
     let apps = match outcome.apps {
-        Some(apps) => format!("; it fetches {apps} apps by itself"),
+        Some(apps) => format!("; it fetches {} by itself", counted(apps, "app")),
         None => String::new(),
     };
     format!(
-        "Restored snapshot {} onto {}: {files} files sent ({}){apps}{restarts}",
+        "Restored snapshot {} onto {}: {} sent ({}){apps}{restarts}",
         plan.named.id.short(),
         plan::shown(plan.target),
+        counted(files, "file"),
         size(bytes)
     )
 }

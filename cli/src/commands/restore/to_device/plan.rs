@@ -1,7 +1,7 @@
 //! What will be done to a device, in words.
 use crate::args::RestoreDeviceArgs;
 use crate::report::json;
-use crate::report::text::{escaped, moment, size};
+use crate::report::text::{counted, escaped, moment, size};
 use devsnap_device::lockdown::DeviceInfo;
 use devsnap_device::restore::{Offer, RestoreChoices, RestoreOutcome};
 use devsnap_engine::snapshot::{DeviceIdentity, Named};
@@ -50,10 +50,11 @@ impl Plan<'_> {
         let is_other = source.udid != target.udid.as_str();
         let mut lines = vec![
             format!(
-                "Snapshot  {} of {}, {}: {files} files, {}, version {} of the system{}{}",
+                "Snapshot  {} of {}, {}: {}, {}, version {} of the system{}{}",
                 named.id.short(),
                 escaped(&source.name),
                 moment(named.snapshot.taken_at, zone),
+                counted(files, "file"),
                 size(bytes),
                 escaped(self.offer.product_version()),
                 if self.offer.is_encrypted() { ", encrypted" } else { "" },

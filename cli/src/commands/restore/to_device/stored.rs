@@ -1,6 +1,7 @@
 //! Whether all that a snapshot needs is stored: a device that lacks a file in the middle of its restore is
 //! left half restored.
 use crate::failure::{ExitCode, Failure};
+use crate::report::text::counted;
 use devsnap_device::restore::Extent;
 use devsnap_engine::check::{Needs, preflight};
 use devsnap_engine::interrupt::Interrupt;
@@ -37,13 +38,16 @@ fn lost(needs: &Needs) -> Vec<String> {
     let mut lost = Vec::new();
     if needs.missing.count > 0 {
         let first = needs.missing.first.first().map(|path| format!(" ({path})"));
-        lost.push(format!("{} paths{}", needs.missing.count, first.unwrap_or_default()));
+        lost.push(format!("{}{}", counted(needs.missing.count, "path"), first.unwrap_or_default()));
     }
     if needs.unreadable_pages > 0 {
-        lost.push(format!("{} pages of its tree", needs.unreadable_pages));
+        lost.push(format!("{} of its tree", counted(needs.unreadable_pages, "page")));
     }
     if !needs.damaged_packs.is_empty() {
-        lost.push(format!("{} packs are damaged", needs.damaged_packs.len()));
+        lost.push(format!(
+            "what {} should hold",
+            counted(needs.damaged_packs.len(), "damaged pack")
+        ));
     }
     lost
 }

@@ -3,6 +3,7 @@ use crate::local::LocalBackend;
 use crate::location::Location;
 use crate::s3::S3Backend;
 use devsnap_engine::backend::{Backend, BackendErrorKind};
+use devsnap_engine::interrupt::Interrupt;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -72,15 +73,20 @@ pub enum OpenError {
     Settings(String),
 }
 
-/// Opens the backend at `location`, which must exist; a bucket is first asked when it is used.
+/// Opens the backend at `location`, which must exist; a bucket is first asked when it is used. Once
+/// `interrupt` is raised nobody waits for a service that does not answer.
 ///
 /// # Errors
 ///
 /// See [`OpenError`].
-pub fn open(location: &Location, credentials: &Credentials) -> Result<Box<dyn Backend>, OpenError> {
+pub fn open(
+    location: &Location,
+    credentials: &Credentials,
+    interrupt: &Interrupt,
+) -> Result<Box<dyn Backend>, OpenError> {
     match location {
         Location::Folder(path) => Ok(Box::new(LocalBackend::open(path)?)),
-        Location::S3(s3) => Ok(Box::new(S3Backend::open(s3, credentials)?)),
+        Location::S3(s3) => Ok(Box::new(S3Backend::open(s3, credentials, interrupt)?)),
     }
 }
 
@@ -93,10 +99,11 @@ pub fn open(location: &Location, credentials: &Credentials) -> Result<Box<dyn Ba
 pub fn create(
     location: &Location,
     credentials: &Credentials,
+    interrupt: &Interrupt,
 ) -> Result<Box<dyn Backend>, OpenError> {
     match location {
         Location::Folder(path) => Ok(Box::new(LocalBackend::create(path)?)),
-        Location::S3(_) => open(location, credentials),
+        Location::S3(_) => open(location, credentials, interrupt),
     }
 }
 

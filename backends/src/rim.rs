@@ -3,7 +3,10 @@
 //! One runtime and one HTTP client serve every backend of the process until it ends: connections
 //! that wait in the client's pool belong to the runtime they were made in, and would break for
 //! the others if it were dropped with a backend.
+use crate::classify::Failure;
 use crate::open::OpenError;
+use devsnap_engine::backend::BackendErrorKind;
+use devsnap_engine::interrupt::Interrupt;
 use opendal::HttpTransporter;
 use opendal_http_transport_reqwest::ReqwestTransport;
 use std::future::Future;
@@ -39,6 +42,36 @@ fn start() -> Result<Runtime, Box<dyn std::error::Error>> {
         .thread_name("devsnap-http")
         .enable_all()
         .build()?)
+}
+
+/// How often it is looked whether somebody wants to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long an answer is still waited for then. A service that answers at all does within that.
+const LET_GO_AFTER: Duration = Duration::from_secs(2);
+
+/// As [`block_on`], for what changes nothing where it goes: once `interrupt` is raised it is waited for a
+/// moment only, and then let go of.
+///
+/// # Errors
+///
+/// [`Interrupted`](BackendErrorKind::Interrupted).
+pub(crate) fn read_unless<T>(
+    interrupt: &Interrupt,
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let wants_to_stop = async {
+        while !interrupt.is_raised() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tokio::time::sleep(LET_GO_AFTER).await;
+    };
+    block_on(async {
+        tokio::select! {
+            biased;
+            done = future => done,
+            () = wants_to_stop => Err(BackendErrorKind::Interrupted.into()),
+        }
+    })
 }
 
 /// Waits on the calling thread, which must not be one of the runtime's own.

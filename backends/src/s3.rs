@@ -12,7 +12,8 @@ use devsnap_engine::backend::{
     Backend, BackendError, BackendErrorKind, Body, Listing, ObjectInfo, ObjectKey, ObjectKind,
     folder_of, key_at, path_of,
 };
-use futures::TryStreamExt;
+use devsnap_engine::interrupt::Interrupt;
+use futures::{TryFutureExt, TryStreamExt};
 use opendal::layers::{ConcurrentLimitLayer, RetryLayer, TimeoutLayer};
 use opendal::services::S3;
 use opendal::{Entry, Operator, Writer};
@@ -43,15 +44,21 @@ const REQUESTS_MAX: usize = 4 * CONNECTIONS.get();
 pub struct S3Backend {
     operator: Operator,
     place: String,
+    interrupt: Interrupt,
 }
 
 impl S3Backend {
-    /// Prepares to use the bucket at `location`; asks the service nothing yet.
+    /// Prepares to use the bucket at `location`; asks the service nothing yet. Once `interrupt` is raised no
+    /// read waits for a service that does not answer.
     ///
     /// # Errors
     ///
     /// [`OpenError::Settings`] when the environment does not say enough or contradicts itself.
-    pub fn open(location: &S3Location, credentials: &Credentials) -> Result<Self, OpenError> {
+    pub fn open(
+        location: &S3Location,
+        credentials: &Credentials,
+        interrupt: &Interrupt,
+    ) -> Result<Self, OpenError> {
         rim::prepare()?;
         let service = service(location, credentials)?;
         let operator = Operator::new(service)
@@ -66,7 +73,7 @@ impl S3Backend {
                     .with_max_delay(RETRY_DELAY_MAX),
             )
             .layer(ConcurrentLimitLayer::new(REQUESTS_MAX));
-        Ok(S3Backend { operator, place: location.to_string() })
+        Ok(S3Backend { operator, place: location.to_string(), interrupt: interrupt.clone() })
     }
 
     async fn upload(
@@ -154,11 +161,13 @@ impl Backend for S3Backend {
     }
 
     fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
-        rim::block_on(self.read(&path_of(key), range)).map_err(|e| e.of("get", Some(key)))
+        rim::read_unless(&self.interrupt, self.read(&path_of(key), range))
+            .map_err(|e| e.of("get", Some(key)))
     }
 
     fn get_whole(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes, BackendError> {
-        rim::block_on(self.read_whole(&path_of(key), max_bytes)).map_err(|e| e.of("get", Some(key)))
+        rim::read_unless(&self.interrupt, self.read_whole(&path_of(key), max_bytes))
+            .map_err(|e| e.of("get", Some(key)))
     }
 
     fn list<'a>(&'a self, kind: ObjectKind, prefix: &str) -> Listing<'a> {
@@ -168,17 +177,17 @@ impl Backend for S3Backend {
             Some(key) => path_of(&key),
             None => folder_of(kind).to_owned(),
         };
-        let failed = |e: opendal::Error| {
-            Failure::from(e).not_as(BackendErrorKind::NotFound).of("list", None)
+        let failed = |e: Failure| e.not_as(BackendErrorKind::NotFound).of("list", None);
+        let listing = self.operator.lister_with(&path).recursive(true).into_future();
+        let listing = listing.map_err(Failure::from);
+        let mut lister = match rim::read_unless(&self.interrupt, listing) {
+            Ok(lister) => Some(lister),
+            Err(e) => return Box::new(std::iter::once(Err(failed(e)))),
         };
-        let mut lister =
-            match rim::block_on(self.operator.lister_with(&path).recursive(true).into_future()) {
-                Ok(lister) => Some(lister),
-                Err(e) => return Box::new(std::iter::once(Err(failed(e)))),
-            };
         Box::new(std::iter::from_fn(move || {
             loop {
-                match rim::block_on(lister.as_mut()?.try_next()) {
+                let next = lister.as_mut()?.try_next().map_err(Failure::from);
+                match rim::read_unless(&self.interrupt, next) {
                     Ok(Some(entry)) => match info(kind, &entry) {
                         Some(info) if info.key.name().starts_with(&prefix) => {
                             return Some(Ok(info));

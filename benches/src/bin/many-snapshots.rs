@@ -32,7 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let place = folder.join("repository");
     fs::create_dir_all(folder.join("data"))?;
     fs::write(folder.join("data/note.txt"), "kept\n")?;
-    let backend = create(&Location::Folder(place.clone()), &Credentials::default())?;
+    let backend =
+        create(&Location::Folder(place.clone()), &Credentials::default(), &Interrupt::new())?;
     Repository::init(&*backend, b"many", &InitOptions::default())?;
     let cache = folder.join("cache");
     let repository = Repository::open(backend, &Unlock::Password(b"many"), &cache, &Silent)?;

@@ -86,7 +86,7 @@ impl Place {
         }
         fs::create_dir_all(self.set())?;
         set.write(&self.set())?;
-        let backend = create(&self.location(), &Credentials::default())?;
+        let backend = create(&self.location(), &Credentials::default(), &Interrupt::new())?;
         Repository::init(&*backend, PASSWORD, &InitOptions::default())?;
         let cache = tempfile::tempdir()?;
         let unlock = Unlock::Password(PASSWORD);
@@ -101,6 +101,7 @@ impl Place {
         let backend = Arc::new(DistantBackend::new(Arc::from(open(
             &self.location(),
             &Credentials::default(),
+            &Interrupt::new(),
         )?)));
         backend.set_delay(delay);
         let cache = tempfile::tempdir()?;

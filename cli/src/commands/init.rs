@@ -7,7 +7,8 @@ use serde_json::json;
 pub(super) fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
     let settings = session.settings()?;
     let password = session.with_sources(|sources| sources.fresh())?;
-    let backend = devsnap_backends::create(&settings.repository, &settings.credentials)?;
+    let backend =
+        devsnap_backends::create(&settings.repository, &settings.credentials, session.interrupt)?;
     let (id, key) = Repository::init(&*backend, &password, &InitOptions::default())?;
     let paper = key.to_paper();
     let place = settings.repository.to_string();

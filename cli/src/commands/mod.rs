@@ -240,8 +240,9 @@ impl<'a> Session<'a> {
     /// Where the repository is, without opening it.
     fn reach_repository(&self) -> Result<(Settings, Box<dyn Backend>), Failure> {
         let settings = self.settings()?;
-        let backend = devsnap_backends::open(&settings.repository, &settings.credentials)
-            .map_err(|error| no_default_yet(error.into(), &settings))?;
+        let backend =
+            devsnap_backends::open(&settings.repository, &settings.credentials, self.interrupt)
+                .map_err(|error| no_default_yet(error.into(), &settings))?;
         Ok((settings, backend))
     }
 

@@ -1,7 +1,7 @@
 //! What a device's failure means for the person in front of it.
 use super::{ExitCode, Failure, with_causes};
 use devsnap_device::{DeviceError, DeviceErrorKind};
-use devsnap_engine::error::Error;
+use devsnap_engine::error::{Error, ErrorKind};
 use std::error::Error as StdError;
 
 impl From<DeviceError> for Failure {
@@ -41,7 +41,11 @@ impl Failure {
         while let Some(inner) = cause {
             if let Some(engine) = inner.downcast_ref::<Error>() {
                 failure.code = super::code_of(engine.kind());
-                failure.advice = super::advice_of(engine.kind()).map(str::to_owned);
+                let advice = match engine.kind() {
+                    ErrorKind::Interrupted => advice_in_restore(DeviceErrorKind::Cancelled),
+                    kind => super::advice_of(kind),
+                };
+                failure.advice = advice.map(str::to_owned);
                 return failure;
             }
             cause = inner.source();

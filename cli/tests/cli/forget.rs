@@ -32,8 +32,9 @@ impl Home {
     fn new() -> Home {
         let folder = tempfile::tempdir().expect("because there is room");
         let location = Location::Folder(folder.path().join("repository"));
-        let backend = devsnap_backends::create(&location, &Credentials::default())
-            .expect("because there is room");
+        let backend =
+            devsnap_backends::create(&location, &Credentials::default(), &Interrupt::new())
+                .expect("because there is room");
         let here = TestRepository::over(Arc::from(backend));
         let empty = tempfile::tempdir().expect("because there is room");
         let first = here.snapshot(empty.path()).expect("because the repository is healthy").named;

@@ -12,9 +12,10 @@ mod apps;
 mod offer;
 mod preflight;
 mod ready;
+mod slow;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use devsnap_engine::error::Error;
@@ -28,7 +29,7 @@ use crate::lockdown::{Battery, DeviceInfo, PairRecords, PairingPatience, Trusted
 use crate::mobilebackup2::backup::LastWord;
 use crate::mobilebackup2::errors;
 use crate::mobilebackup2::restore::{self as verb, RestoreRequest};
-use crate::served_dir::{Patience, ServedDir, ServedOptions};
+use crate::served_dir::{Patience, Reading, ServedDir, ServedOptions};
 use crate::session::connections::Open;
 use crate::session::signals::{SessionWait, Signals};
 use crate::session::{DETACHED_WAIT, Meeting, Met};
@@ -41,6 +42,7 @@ pub use crate::mobilebackup2::restore::RestoreChoices;
 pub use offer::{Extent, Offer};
 pub use preflight::{Finding, FindingKind, Preflight};
 pub use ready::Ready;
+use slow::Slow;
 
 /// How a device is restored onto.
 #[derive(Clone)]
@@ -173,17 +175,15 @@ impl DeviceRestore {
         let mut wait = wait_of(&self.options, &signals, &*self.watch, run.interrupt);
         let stopping = wait;
         let stop = || stopping.clone().waited(Duration::ZERO);
-        let is_said = AtomicBool::new(false);
-        let waiting = |error: &Error| {
-            if !is_said.swap(true, Ordering::Relaxed) {
-                let sentence = format!(
-                    "the storage does not answer ({error}); the device waits while it is tried again"
-                );
-                self.watch.warn(&sentence);
-            }
+        let slow = Slow { watch: &*self.watch, is_said: AtomicBool::new(false) };
+        let waiting = |error: &Error| slow.say(&format!(" ({error})"));
+        let reading = Reading::default();
+        let patience = Patience {
+            reading: &reading,
+            at_most: self.options.storage_patience,
+            stop: &stop,
+            waiting: &waiting,
         };
-        let patience =
-            Patience { at_most: self.options.storage_patience, stop: &stop, waiting: &waiting };
         let mut dir = ServedDir::new(ServedOptions {
             reader: run.reader,
             source: run.offer.udid().clone(),
@@ -195,7 +195,8 @@ impl DeviceRestore {
         self.watch.stage(Stage::Connecting);
         let mut open = Open::new(&self.device, &signals, &self.watch, &mut wait)?;
         let mut apps = None;
-        let talked = self.converse(run, &mut open, &mut dir, &mut apps, &mut wait);
+        let talked = slow
+            .watching(&reading, || self.converse(run, &mut open, &mut dir, &mut apps, &mut wait));
         let heard_out = talked.as_ref().is_ok_and(|word| *word != LastWord::Left);
         let verdict = self.verdict(talked, &mut dir, &signals);
         if let (Some(apps), Err(_)) = (&apps, &verdict) {

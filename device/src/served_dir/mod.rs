@@ -21,7 +21,7 @@ use crate::error::{DeviceError, DeviceErrorKind, Result};
 use crate::udid::Udid;
 use crate::virtual_dir::path::{BackupPath, Shape};
 use crate::virtual_dir::{described, lain};
-pub use patient::Patience;
+pub use patient::{Patience, Reading};
 use patient::{Stopped, with_patience};
 
 /// How often a phone may read the whole set. It reads its lists several times, and few other files

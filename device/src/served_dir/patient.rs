@@ -3,6 +3,7 @@
 //! A phone waits for a file as long as the connection lives, and a restore whose file fails is lost
 //! as a whole. So what may pass is tried again, with growing pauses; anything else fails at once.
 use std::io::{self, Read};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use devsnap_engine::error::{Error, ErrorKind};
@@ -20,9 +21,39 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How often it is looked, in a pause, whether the session is to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Since when a read of the storage is under way: what hangs in it cannot say so itself.
+#[derive(Debug, Default)]
+pub struct Reading(Mutex<Option<Instant>>);
+
+impl Reading {
+    /// How long the read that is under way has taken.
+    pub fn so_far(&self) -> Option<Duration> {
+        self.lock().map(|since| since.elapsed())
+    }
+
+    fn under_way(&self) -> UnderWay<'_> {
+        *self.lock() = Some(Instant::now());
+        UnderWay(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct UnderWay<'r>(&'r Reading);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+    }
+}
+
 /// How a storage that does not answer is borne.
 #[derive(Clone, Copy)]
 pub struct Patience<'r> {
+    /// Where it is seen from outside how long a read takes.
+    pub reading: &'r Reading,
     /// How long one failure is borne, from when it was met until something could be read again.
     pub at_most: Duration,
     /// Looks whether the session is to stop: somebody wants it to, or the device has gone.
@@ -49,6 +80,7 @@ impl Bearing {
 
     /// Waits before the next try; the error itself when it does not pass, or has lasted too long.
     fn bear(&mut self, error: Error, patience: &Patience<'_>) -> io::Result<()> {
+        (patience.stop)().map_err(|stopped| io::Error::other(Stopped(stopped)))?;
         let left = patience.at_most.saturating_sub(self.since.elapsed());
         if !may_pass(error.kind()) || left.is_zero() {
             return Err(as_io(error));
@@ -98,7 +130,10 @@ pub(super) fn with_patience<T>(
 ) -> io::Result<T> {
     let mut bearing = None;
     loop {
-        match ask() {
+        let under_way = patience.reading.under_way();
+        let answer = ask();
+        drop(under_way);
+        match answer {
             Ok(answer) => return Ok(answer),
             Err(error) => bearing.get_or_insert_with(Bearing::begin).bear(error, patience)?,
         }
@@ -129,7 +164,10 @@ impl Read for PatientRead<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut bearing: Option<Bearing> = None;
         loop {
-            match self.content.read(into) {
+            let under_way = self.patience.reading.under_way();
+            let read = self.content.read(into);
+            drop(under_way);
+            match read {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     // After a failure that may pass a reader goes on with the bytes it owes.
                     let error = of_reading(error);

@@ -142,7 +142,9 @@ fn in_set(name: &str) -> String {
 /// Plays with the folder of a shelf.
 fn play<T>(shelf: &Shelf, play: impl FnOnce(&mut ServedDir<'_>) -> T) -> T {
     let (stop, waiting) = (|| Ok(()), |_: &Error| ());
-    let patience = Patience { at_most: Duration::ZERO, stop: &stop, waiting: &waiting };
+    let reading = Reading::default();
+    let patience =
+        Patience { reading: &reading, at_most: Duration::ZERO, stop: &stop, waiting: &waiting };
     let mut dir = ServedDir::new(ServedOptions {
         reader: shelf,
         source: Udid::parse(UDID).unwrap(),

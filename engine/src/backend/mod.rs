@@ -261,6 +261,8 @@ pub enum BackendErrorKind {
     NoSpace,
     /// The service could not be reached, after the implementation's own retries.
     Unreachable,
+    /// Somebody asked to stop while the service let us wait.
+    Interrupted,
     /// Anything else the medium reports, e.g. an input/output error.
     Medium,
 }
@@ -305,6 +307,7 @@ impl From<BackendError> for Error {
             BackendErrorKind::ShortObject | BackendErrorKind::TooLarge => ErrorKind::Damaged,
             BackendErrorKind::Denied => ErrorKind::Denied,
             BackendErrorKind::Archived => ErrorKind::Archived,
+            BackendErrorKind::Interrupted => ErrorKind::Interrupted,
             BackendErrorKind::NoSpace => ErrorKind::NoSpace,
             BackendErrorKind::Unreachable | BackendErrorKind::Medium => ErrorKind::Unreachable,
         };

@@ -72,7 +72,8 @@ fn read(
 ) -> (io::Result<Vec<u8>>, u32) {
     let said = Cell::new(0);
     let waiting = |_: &Error| said.set(said.get() + 1);
-    let patience = Patience { at_most, stop, waiting: &waiting };
+    let reading = Reading::default();
+    let patience = Patience { reading: &reading, at_most, stop, waiting: &waiting };
     let mut bytes = Vec::new();
     let read = open(flaky, &TreePath::root(), &patience)
         .and_then(|mut file| file.read_to_end(&mut bytes).map(|_| bytes));

@@ -37,10 +37,11 @@ pub(super) fn run(session: &Session<'_>, args: &ConvertArgs) -> Result<ExitCode,
     let mut count = 0;
     for named in chosen {
         let converted = conversion.convert(session, &repository, named);
-        let converted = converted.inspect_err(|_| {
+        let converted = converted.map_err(|failure| {
             if count > 0 {
                 session.report.note(TO_PRUNE);
             }
+            failure.of(&format!("snapshot {}", named.id.short()))
         })?;
         count += usize::from(converted.replaced_by.is_some());
         converted.tell(session, named)?;
@@ -86,7 +87,7 @@ impl Conversion {
         let options = as_before(named);
         let made = create_snapshot(repository, &mut source, &options, &watch, session.interrupt);
         drop(watch);
-        let made = made.map_err(|error| not_converted(error, named))?.named;
+        let made = made.map_err(not_converted)?.named;
         let (files, bytes) = source.converted();
         let stored_bytes = made.snapshot.totals.stored_bytes;
         let nothing = files == 0;
@@ -129,13 +130,12 @@ impl Converted {
     }
 }
 
-/// The failure, by the name of the snapshot that stays as it is. Its password is not the device's of today.
-fn not_converted(error: Error, named: &Named) -> Failure {
-    let failure = match device_kind(&error) {
+/// Why a snapshot stays as it is. Its password need not be the device's of today.
+fn not_converted(error: Error) -> Failure {
+    match device_kind(&error) {
         Some(DeviceErrorKind::WrongPassword) => Locked::Wrong.into(),
         _ => Failure::from(error),
-    };
-    failure.of(&format!("snapshot {}", named.id.short()))
+    }
 }
 
 /// Converts what `made` has stored as it came; from then on `made` is the snapshot that took its place.
@@ -161,12 +161,11 @@ pub(super) fn convert_made(
             };
         }
     };
+    if converted.replaced_by.is_some() {
+        converted.tell(session, &made.named)?;
+        session.report.note(TO_PRUNE);
+    }
     if let Some(named) = converted.replaced_by {
-        session.report.note(&format!(
-            "{} became plaintext, from what was stored of snapshot {}; `devsnap prune` frees that",
-            counted(converted.files, "file"),
-            made.named.id.short()
-        ));
         made.named.id = named.id;
     }
     Ok(())

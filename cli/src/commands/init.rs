@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
         },
         || {
             format!(
-                "Created repository {} at {}\n\n{}\n\nNext: devsnap snapshot PATH",
+                "Created repository {} at {}\n\n{}\n\nNext: devsnap snapshot (the device on the cable), or devsnap snapshot PATH",
                 id.short(),
                 crate::report::escaped(&place),
                 shown(&paper),

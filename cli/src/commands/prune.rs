@@ -154,10 +154,9 @@ fn for_people(pruned: &PruneReport, args: &PruneArgs, forgotten: usize) -> Strin
     };
     if !pruned.waits_for.is_empty() {
         return format!(
-            "{forgot}Marked {} packs; they go with the next `devsnap prune` after {} open sessions have \
-             ended{kept}",
-            pruned.waiting_packs,
-            pruned.waits_for.len(),
+            "{forgot}Marked {}; they go with the next `devsnap prune` after the end of {}{kept}",
+            counted(pruned.waiting_packs, "pack"),
+            counted(pruned.waits_for.len(), "open session"),
         );
     }
     if pruned.removed_packs == 0 {

@@ -49,13 +49,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long an answer is still waited for then. A service that answers at all does within that.
 const LET_GO_AFTER: Duration = Duration::from_secs(2);
 
-/// As [`block_on`], for what changes nothing where it goes: once `interrupt` is raised it is waited for a
-/// moment only, and then let go of.
+/// As [`block_on`], for what may end anywhere: reads, listings, removals, marks. Once `interrupt` is raised it is
+/// waited for a moment only, and then let go of. What else is uploaded then was paid for, and is waited for.
 ///
 /// # Errors
 ///
 /// [`Interrupted`](BackendErrorKind::Interrupted).
-pub(crate) fn read_unless<T>(
+pub(crate) fn unless_stopped<T>(
     interrupt: &Interrupt,
     future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {

@@ -48,8 +48,8 @@ pub struct S3Backend {
 }
 
 impl S3Backend {
-    /// Prepares to use the bucket at `location`; asks the service nothing yet. Once `interrupt` is raised no
-    /// read waits for a service that does not answer.
+    /// Prepares to use the bucket at `location`; asks the service nothing yet. Once `interrupt` is raised
+    /// nothing but the upload of what was read waits for a service that does not answer.
     ///
     /// # Errors
     ///
@@ -148,7 +148,15 @@ impl Backend for S3Backend {
             match body {
                 Body::Bytes(bytes) => {
                     let mut left = Some(bytes);
-                    rim::block_on(self.upload(&path, || Ok(left.take())))
+                    let upload = self.upload(&path, || Ok(left.take()));
+                    match key.kind() {
+                        // A few bytes that say what somebody is about. Without it others are only more
+                        // patient.
+                        ObjectKind::Session | ObjectKind::Gc => {
+                            rim::unless_stopped(&self.interrupt, upload)
+                        }
+                        _ => rim::block_on(upload),
+                    }
                 }
                 Body::File { path: from, size_bytes } => {
                     let mut file = File::open(&from)?;
@@ -161,12 +169,12 @@ impl Backend for S3Backend {
     }
 
     fn get(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, BackendError> {
-        rim::read_unless(&self.interrupt, self.read(&path_of(key), range))
+        rim::unless_stopped(&self.interrupt, self.read(&path_of(key), range))
             .map_err(|e| e.of("get", Some(key)))
     }
 
     fn get_whole(&self, key: &ObjectKey, max_bytes: u64) -> Result<Bytes, BackendError> {
-        rim::read_unless(&self.interrupt, self.read_whole(&path_of(key), max_bytes))
+        rim::unless_stopped(&self.interrupt, self.read_whole(&path_of(key), max_bytes))
             .map_err(|e| e.of("get", Some(key)))
     }
 
@@ -180,14 +188,14 @@ impl Backend for S3Backend {
         let failed = |e: Failure| e.not_as(BackendErrorKind::NotFound).of("list", None);
         let listing = self.operator.lister_with(&path).recursive(true).into_future();
         let listing = listing.map_err(Failure::from);
-        let mut lister = match rim::read_unless(&self.interrupt, listing) {
+        let mut lister = match rim::unless_stopped(&self.interrupt, listing) {
             Ok(lister) => Some(lister),
             Err(e) => return Box::new(std::iter::once(Err(failed(e)))),
         };
         Box::new(std::iter::from_fn(move || {
             loop {
                 let next = lister.as_mut()?.try_next().map_err(Failure::from);
-                match rim::read_unless(&self.interrupt, next) {
+                match rim::unless_stopped(&self.interrupt, next) {
                     Ok(Some(entry)) => match info(kind, &entry) {
                         Some(info) if info.key.name().starts_with(&prefix) => {
                             return Some(Ok(info));
@@ -205,7 +213,9 @@ impl Backend for S3Backend {
     }
 
     fn remove(&self, key: &ObjectKey) -> Result<(), BackendError> {
-        match rim::block_on(self.operator.delete(&path_of(key))).map_err(Failure::from) {
+        let path = path_of(key);
+        let removal = self.operator.delete(&path).map_err(Failure::from);
+        match rim::unless_stopped(&self.interrupt, removal) {
             Err(e) if e.kind() == BackendErrorKind::NotFound => Ok(()),
             done => done.map_err(|e| e.of("remove", Some(key))),
         }

@@ -165,7 +165,8 @@ fn a_demo_that_is_stopped_ends_with_130_and_leaves_nothing() {
     std::io::BufRead::read_line(&mut out, &mut first).unwrap();
     assert!(first.contains("\"phone\""), "{first}");
     let pid = child.id().to_string();
-    let killed = Command::new("sh").args(["-c", "kill -INT \"$0\"", &pid]).status();
+    // Not SIGINT: whoever starts the tests in the background has it ignored, for all they start.
+    let killed = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status();
     assert!(killed.unwrap().success());
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut out, &mut rest).unwrap();

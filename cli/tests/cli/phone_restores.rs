@@ -259,7 +259,7 @@ fn the_question_stays_on_the_terminal_while_it_is_thought_about() {
     // Progress is drawn five times a second.
     let more = heard.recv_timeout(Duration::from_secs(1)).map(|b| String::from_utf8(b).unwrap());
     assert!(more.is_err(), "{more:?}");
-    rustix::process::kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     terminal.write_all(b"\n").unwrap();
     drop(terminal);

@@ -88,7 +88,7 @@ fn devices_are_watched_as_they_come_are_paired_and_go() {
         let told = watch.is_told("attached");
         assert_eq!((&told["os_version"], &told["paired"]), (&"17.5.1".into(), &true.into()));
     }
-    watch.signal(Signal::INT);
+    watch.signal(Signal::TERM);
     assert_eq!(watch.child.wait().unwrap().code(), Some(130));
 }
 

@@ -156,20 +156,21 @@ mod tests {
         }
     }
 
+    /// What an error of a service means that says so.
+    fn said_with(kind: opendal::ErrorKind, said: &str) -> BackendErrorKind {
+        Failure::from(opendal::Error::new(kind, said)).kind()
+    }
+
     #[test]
     fn a_missing_bucket_is_not_a_missing_object() {
-        let missing = |said: &str| {
-            Failure::from(opendal::Error::new(opendal::ErrorKind::NotFound, said)).kind()
-        };
+        let missing = |said| said_with(opendal::ErrorKind::NotFound, said);
         assert_eq!(missing("S3Error { code: \"NoSuchKey\" }"), BackendErrorKind::NotFound);
         assert_eq!(missing("S3Error { code: \"NoSuchBucket\" }"), BackendErrorKind::Medium);
     }
 
     #[test]
     fn what_lies_in_an_archive_is_not_forbidden() {
-        let told = |said: &str| {
-            Failure::from(opendal::Error::new(opendal::ErrorKind::PermissionDenied, said)).kind()
-        };
+        let told = |said| said_with(opendal::ErrorKind::PermissionDenied, said);
         assert_eq!(told("S3Error { code: \"AccessDenied\" }"), BackendErrorKind::Denied);
         assert_eq!(told("S3Error { code: \"InvalidObjectState\" }"), BackendErrorKind::Archived);
     }

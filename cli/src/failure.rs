@@ -105,7 +105,7 @@ impl Failure {
     #[must_use]
     pub fn after(mut self, received: Received) -> Self {
         if self.code == ExitCode::Interrupted && received.is_of_use() != Some(true) {
-            self.advice = Some("nothing was kept; run it again when it suits".to_owned());
+            self.advice = Some("run it again when it suits; it begins anew".to_owned());
         }
         self.received = (!received.is_nothing()).then_some(received);
         self
@@ -305,6 +305,19 @@ mod tests {
             assert_eq!(failure.code() as u8, code, "{kind:?}");
             assert!(failure.advice().is_some(), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn who_stops_is_told_that_it_goes_on_only_where_something_is_of_use() {
+        let advice = |received: Received| {
+            let stopped = Failure::from(Error::new(ErrorKind::Interrupted, "stopping as asked"));
+            stopped.after(received).advice().map(str::to_owned).unwrap_or_default()
+        };
+        let came = Received { files: 2, bytes: 2048, ..Received::default() };
+        assert!(advice(came).contains("begins anew"));
+        let stored = Received { bytes_stored: 1024, ..came };
+        assert!(advice(stored).contains("continues there"));
+        assert!(advice(Received { encrypted: true, ..stored }).contains("begins anew"));
     }
 
     #[test]

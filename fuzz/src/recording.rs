@@ -1,4 +1,5 @@
 //! Recordings of what a device says.
+use crate::tape::Tape;
 use devsnap_device::Udid;
 use devsnap_device::lockdown::PORT;
 use devsnap_device::plist_stream::{Encoding, frame};
@@ -6,9 +7,8 @@ use devsnap_device::recording::Recorder;
 use devsnap_device::transport::{ConnectionKind, DeviceAddress, DeviceStream, Events, Transport};
 use devsnap_device::{DeviceError, DeviceErrorKind};
 use plist::{Dictionary, Value};
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 const UDID: &str = "00008030-001A2B3C4D5E6F78";
 
@@ -76,7 +76,7 @@ impl Transport for Device {
     fn connect(&self, _: &DeviceAddress, port: u16) -> Result<Box<dyn DeviceStream>, DeviceError> {
         let mut said = if port == PORT { self.answers() } else { Vec::new() };
         said.extend_from_slice(&self.0);
-        Ok(Box::new(Saying(Cursor::new(said))))
+        Ok(Tape::of(said))
     }
     fn pair_record(&self, _: &Udid) -> Result<Option<Vec<u8>>, DeviceError> {
         Ok(None)
@@ -89,29 +89,6 @@ impl Transport for Device {
     }
     fn system_buid(&self) -> Result<Option<String>, DeviceError> {
         Ok(None)
-    }
-}
-
-struct Saying(Cursor<Vec<u8>>);
-
-impl Read for Saying {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into)
-    }
-}
-
-impl Write for Saying {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl DeviceStream for Saying {
-    fn set_patience(&self, _: Duration) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -217,6 +217,11 @@ mod tests {
         let failure = Failure::of_restore(&unread.because(lost));
         assert_eq!(failure.code(), ExitCode::Damaged);
         assert!(failure.advice().unwrap().contains("check --read-data"));
+        let stopped = Error::new(ErrorKind::Interrupted, "reading a content");
+        let unread = DeviceError::new(DeviceErrorKind::StorageFailed, "a file could not be read");
+        let failure = Failure::of_restore(&unread.because(stopped));
+        assert_eq!(failure.code(), ExitCode::Interrupted);
+        assert!(failure.advice().unwrap().contains("may hold a part"));
     }
 
     #[test]

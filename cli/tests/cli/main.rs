@@ -9,6 +9,7 @@ mod damaged;
 #[cfg(feature = "demo")]
 mod demo;
 mod encryption;
+mod extract;
 mod forget;
 mod full_disk;
 mod golden;

@@ -15,7 +15,6 @@ mod ready;
 mod slow;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use devsnap_engine::error::Error;
@@ -42,7 +41,7 @@ pub use crate::mobilebackup2::restore::RestoreChoices;
 pub use offer::{Extent, Offer};
 pub use preflight::{Finding, FindingKind, Preflight};
 pub use ready::Ready;
-use slow::Slow;
+use slow::{SAID_AFTER, Slow};
 
 /// How a device is restored onto.
 #[derive(Clone)]
@@ -175,7 +174,7 @@ impl DeviceRestore {
         let mut wait = wait_of(&self.options, &signals, &*self.watch, run.interrupt);
         let stopping = wait;
         let stop = || stopping.clone().waited(Duration::ZERO);
-        let slow = Slow { watch: &*self.watch, is_said: AtomicBool::new(false) };
+        let slow = Slow::new(&*self.watch, SAID_AFTER);
         let waiting = |error: &Error| slow.say(&format!(" ({error})"));
         let reading = Reading::default();
         let patience = Patience {

@@ -7,18 +7,23 @@ use crate::served_dir::Reading;
 use crate::watch::DeviceWatch;
 
 /// How long one read may take before a person hears of it. One over a slow line takes less.
-const SAID_AFTER: Duration = Duration::from_secs(8);
+pub(super) const SAID_AFTER: Duration = Duration::from_secs(8);
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Who is told, and whether that has happened.
 pub(super) struct Slow<'w> {
-    pub(super) watch: &'w dyn DeviceWatch,
-    pub(super) is_said: AtomicBool,
+    watch: &'w dyn DeviceWatch,
+    said_after: Duration,
+    is_said: AtomicBool,
 }
 
-impl Slow<'_> {
+impl<'w> Slow<'w> {
+    pub(super) fn new(watch: &'w dyn DeviceWatch, said_after: Duration) -> Self {
+        Slow { watch, said_after, is_said: AtomicBool::new(false) }
+    }
+
     /// Says that the storage does not answer, with `why` it is thought so; once.
     pub(super) fn say(&self, why: &str) {
         if !self.is_said.swap(true, Ordering::Relaxed) {
@@ -34,7 +39,7 @@ impl Slow<'_> {
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 while is_done.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-                    if reading.so_far().is_some_and(|time| time > SAID_AFTER) {
+                    if reading.so_far().is_some_and(|time| time > self.said_after) {
                         self.say("");
                     }
                 }
@@ -43,5 +48,50 @@ impl Slow<'_> {
             drop(done);
             ended
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::Stage;
+    use std::sync::Mutex;
+    use std::sync::mpsc::Sender;
+
+    /// Hands on what it is warned of.
+    struct Hears(Mutex<Sender<String>>);
+
+    impl DeviceWatch for Hears {
+        fn stage(&self, _: Stage) {}
+        fn percent(&self, _: f64) {}
+        fn warn(&self, sentence: &str) {
+            let _ = self.0.lock().unwrap().send(sentence.to_owned());
+        }
+    }
+
+    #[test]
+    fn a_read_that_hangs_is_told_of_while_it_hangs_and_once() {
+        let (said, heard) = channel();
+        let (hears, reading) = (Hears(Mutex::new(said)), Reading::default());
+        let slow = Slow::new(&hears, Duration::ZERO);
+        slow.watching(&reading, || {
+            let under_way = reading.under_way();
+            let told = heard.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert!(told.contains("does not answer; the device waits"), "{told}");
+            drop(under_way);
+        });
+        slow.say(" (it failed)");
+        assert!(heard.try_recv().is_err());
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_storage_that_is_not_read() {
+        let (said, heard) = channel();
+        let hears = Hears(Mutex::new(said));
+        let slow = Slow::new(&hears, Duration::ZERO);
+        slow.watching(&Reading::default(), || std::thread::sleep(3 * LOOK_EVERY));
+        assert!(heard.try_recv().is_err());
+        slow.say(" (it failed)");
+        assert!(heard.try_recv().unwrap().contains("(it failed)"));
     }
 }

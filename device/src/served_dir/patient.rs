@@ -31,7 +31,7 @@ impl Reading {
         self.lock().map(|since| since.elapsed())
     }
 
-    fn under_way(&self) -> UnderWay<'_> {
+    pub(crate) fn under_way(&self) -> UnderWay<'_> {
         *self.lock() = Some(Instant::now());
         UnderWay(self)
     }
@@ -41,7 +41,7 @@ impl Reading {
     }
 }
 
-struct UnderWay<'r>(&'r Reading);
+pub(crate) struct UnderWay<'r>(&'r Reading);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
